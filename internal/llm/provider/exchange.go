@@ -1,0 +1,148 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"time"
+
+	goopenai "github.com/sashabaranov/go-openai"
+
+	"github.com/headrace/headrace/internal/llm"
+)
+
+// exchange is one call below go-openai: the bytes that are sent in place of
+// what it encoded, and what came back before it was decoded.
+type exchange struct {
+	body []byte
+
+	status int
+	header http.Header
+	answer []byte
+	err    error // no whole response came
+}
+
+type exchangeKey struct{}
+
+// exchanger is the HTTP client that go-openai is given.
+type exchanger struct {
+	client *http.Client
+	header http.Header
+}
+
+// Do implements goopenai.HTTPDoer.
+func (e *exchanger) Do(req *http.Request) (*http.Response, error) {
+	x, ok := req.Context().Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return nil, errors.New("call without an exchange")
+	}
+	_ = req.Body.Close()
+	req.Body = io.NopCloser(bytes.NewReader(x.body))
+	req.ContentLength = int64(len(x.body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
+	maps.Copy(req.Header, e.header)
+
+	res, err := e.client.Do(req)
+	if err != nil {
+		x.err = err
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	x.status, x.header = res.StatusCode, res.Header
+	if x.answer, err = readAll(res); err != nil {
+		x.err = fmt.Errorf("read response: %w", err)
+		return nil, x.err
+	}
+	// go-openai reads errors, which it knows how to, and an empty object
+	// instead of an answer, which it would decode for nobody.
+	seen := emptyObject
+	if res.StatusCode >= http.StatusBadRequest {
+		seen = x.answer
+	}
+	return &http.Response{
+		Status: res.Status, StatusCode: res.StatusCode, Header: res.Header, Body: io.NopCloser(bytes.NewReader(seen)),
+	}, nil
+}
+
+var emptyObject = []byte("{}")
+
+// readAll reads a body into one slice of the right size where the length is
+// known.
+func readAll(res *http.Response) ([]byte, error) {
+	const trusted = 1 << 20 // a length beyond this is not allocated on the peer's word
+	if res.ContentLength <= 0 || res.ContentLength > trusted {
+		return io.ReadAll(res.Body)
+	}
+	b := make([]byte, res.ContentLength)
+	_, err := io.ReadFull(res.Body, b)
+	return b, err
+}
+
+// outcome is what the call came to. err is go-openai's.
+func (x *exchange) outcome(err error) (llm.Response, error) {
+	id := x.header.Get("X-Request-Id")
+	if x.err != nil || x.status == 0 {
+		return llm.Response{}, x.failure(err)
+	}
+	success := x.status >= http.StatusOK && x.status < http.StatusMultipleChoices
+	if success {
+		if usage, valid := llm.UsageOf(x.answer); valid {
+			return llm.Response{Status: x.status, RequestID: id, Body: x.answer, Usage: usage}, nil
+		}
+	}
+	e := &llm.Error{
+		Status: x.status, RequestID: id, Body: x.answer, RetryAfter: llm.RetryAfter(x.header, time.Now()),
+	}
+	var errType string
+	var api *goopenai.APIError
+	switch {
+	case success:
+		e.Code, e.Message = llm.CodeInvalid, "the response is not valid JSON"
+	case x.status < http.StatusBadRequest:
+		e.Code, e.Message = llm.CodeInvalid, errRedirect.Error()
+	case errors.As(err, &api):
+		errType, e.Message = api.Type, api.Message
+		if api.Code != nil {
+			e.Code = fmt.Sprint(api.Code)
+		}
+	default:
+		e.Code, e.Message = llm.CodeInvalid, http.StatusText(x.status)
+	}
+	e.Kind = llm.Classify(x.status, x.header, errType, e.Code)
+	return llm.Response{}, e
+}
+
+// failure is a call that no whole response came of. Err is nil only if
+// go-openai refused the call before it was sent.
+func (x *exchange) failure(err error) *llm.Error {
+	if x.err == nil {
+		return &llm.Error{Kind: llm.Permanent, Code: llm.CodeInvalid, Message: err.Error(), Err: err}
+	}
+	e := &llm.Error{Kind: llm.Transient, Code: llm.CodeConnection, Message: x.err.Error(), Err: x.err}
+	switch {
+	case neverConnected(x.err):
+		e.Kind = llm.Unreachable
+	case errors.Is(x.err, context.DeadlineExceeded):
+		e.Code, e.Message = llm.CodeTimeout, "the provider did not answer in time"
+	}
+	return e
+}
+
+// neverConnected reports whether err kept the connection from being made, so
+// that the provider has seen nothing of the call.
+func neverConnected(err error) bool {
+	var (
+		dns    *net.DNSError
+		op     *net.OpError
+		cert   *tls.CertificateVerificationError
+		record tls.RecordHeaderError
+	)
+	return errors.As(err, &dns) || errors.As(err, &cert) || errors.As(err, &record) ||
+		errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
+}
