@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headrace/headrace/internal/llm"
+)
+
+// Job is one request to make. Chunk and Line are the caller's name for it.
+type Job struct {
+	Chunk int64
+	Line  int64
+	// CustomID is the user's id as it stands in the input, quotes included.
+	CustomID []byte
+	Request  llm.Request
+}
+
+// Outcome is what became of a Job: a response, or the error of its last
+// attempt.
+type Outcome struct {
+	Job
+
+	Response llm.Response
+	Err      *llm.Error
+}
+
+// Source is where jobs come from.
+type Source interface {
+	// Next waits for jobs and returns about want of them, or as few as one. It
+	// returns io.EOF when no more will come. It is called by one goroutine.
+	Next(ctx context.Context, want int) ([]Job, error)
+}
+
+// Sink is where outcomes go.
+type Sink interface {
+	// Put takes an outcome. It may block while the sink cannot take more, until
+	// ctx ends. It is called by many goroutines at once.
+	Put(ctx context.Context, o Outcome) error
+}
+
+// Gate decides when a call may start, see limit.Gate.
+type Gate interface {
+	Enter(ctx context.Context) error
+	Leave(err error)
+}
+
+// Options configures an Engine. All fields are needed.
+type Options struct {
+	// Hands is the number of calls kept in flight.
+	Hands  int
+	Client llm.Client
+	Gate   Gate
+	// MaxAttempts bounds the tries of a job whose errors are transient.
+	MaxAttempts int
+	Backoff     llm.Backoff
+}
+
+// Stats counts what an engine has under way.
+type Stats struct {
+	InFlight int // calls
+	Retrying int // jobs that wait for their next attempt
+}
+
+// Engine makes calls. It is good for one Run.
+type Engine struct {
+	o        Options
+	source   Source
+	sink     Sink
+	queue    *queue
+	inFlight atomic.Int64
+	drain    chan struct{}
+	drained  sync.Once
+}
+
+// New returns an engine that has not begun.
+func New(o Options, source Source, sink Sink) *Engine {
+	return &Engine{o: o, source: source, sink: sink, queue: newQueue(o.Hands), drain: make(chan struct{})}
+}
+
+// Drain tells the engine to start no more calls. Those in flight finish. It may
+// be called more than once, and before Run.
+func (e *Engine) Drain() { e.drained.Do(func() { close(e.drain) }) }
+
+// Stats may be called at any time.
+func (e *Engine) Stats() Stats {
+	return Stats{InFlight: int(e.inFlight.Load()), Retrying: e.queue.retryCount()}
+}
+
+// Run makes calls until the source is at its end and every job has its outcome,
+// or until Drain; then it returns nil. When ctx ends, calls in flight are cut
+// off, their jobs have no outcome, and Run returns the error of ctx. An error
+// of the source or the sink drains the engine and is returned.
+func (e *Engine) Run(ctx context.Context) error {
+	// A call runs under ctx: nothing but its end cuts the call off. Whatever
+	// comes before a call runs under starting, which Drain ends as well.
+	starting, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(starting, e.queue.close)()
+
+	var failed firstError
+	fail := func(err error) {
+		failed.set(err)
+		e.Drain()
+	}
+	var background, hands sync.WaitGroup
+	background.Go(func() {
+		select {
+		case <-e.drain:
+			stop()
+		case <-starting.Done():
+		}
+	})
+	background.Go(func() {
+		if err := e.feed(starting); err != nil {
+			fail(err)
+		}
+	})
+	for range e.o.Hands {
+		hands.Go(func() {
+			if err := e.work(ctx, starting); err != nil {
+				fail(err)
+			}
+		})
+	}
+	hands.Wait()
+	stop()
+	background.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return failed.get()
+}
+
+// feed keeps the queue filled until the source is at its end.
+func (e *Engine) feed(ctx context.Context) error {
+	for {
+		want, ok := e.queue.awaitLow()
+		if !ok {
+			return nil
+		}
+		begun := time.Now()
+		jobs, err := e.source.Next(ctx, want)
+		switch {
+		case errors.Is(err, io.EOF):
+			e.queue.end()
+			return nil
+		case err != nil && ctx.Err() != nil:
+			return nil // told to stop while asking
+		case err != nil:
+			return err
+		}
+		e.queue.add(jobs, time.Since(begun))
+	}
+}
+
+// firstError keeps the first error that is set.
+type firstError struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *firstError) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *firstError) get() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}

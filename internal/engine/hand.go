@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/headrace/headrace/internal/llm"
+)
+
+// work is one hand: it takes a job, calls, and settles what came of it, until
+// the queue is closed or at its end.
+func (e *Engine) work(ctx, starting context.Context) error {
+	for {
+		t, ok := e.queue.take()
+		if !ok {
+			return nil
+		}
+		if e.o.Gate.Enter(starting) != nil {
+			return nil
+		}
+		e.inFlight.Add(1)
+		response, err := e.o.Client.Call(ctx, t.job.Request)
+		e.inFlight.Add(-1)
+		e.o.Gate.Leave(err)
+		if ctx.Err() != nil && err != nil {
+			return nil // cut off
+		}
+		if err := e.settle(ctx, t, response, err); err != nil {
+			return err
+		}
+	}
+}
+
+// settle puts a task back into the queue or its outcome into the sink.
+func (e *Engine) settle(ctx context.Context, t task, response llm.Response, err error) error {
+	var failed *llm.Error
+	if err != nil {
+		failed = asError(err)
+		switch failed.Kind {
+		case llm.Throttled, llm.Exhausted, llm.Refused, llm.Unreachable:
+			e.queue.again(t) // the gate knows when
+			return nil
+		case llm.Transient:
+			if t.attempts++; t.attempts < e.o.MaxAttempts {
+				wait := max(e.o.Backoff.After(t.attempts), failed.RetryAfter)
+				e.queue.later(t, wait)
+				return nil
+			}
+		case llm.Permanent:
+		}
+	}
+	if err := e.sink.Put(ctx, Outcome{Job: t.job, Response: response, Err: failed}); err != nil {
+		return err
+	}
+	e.queue.settled()
+	return nil
+}
+
+// asError makes the *llm.Error that clients promise out of any error, so that
+// a client which breaks its promise costs a line and not the run.
+func asError(err error) *llm.Error {
+	if e, ok := err.(*llm.Error); ok { //nolint:errorlint // clients return it unwrapped, and this path is hot
+		return e
+	}
+	return &llm.Error{Kind: llm.Permanent, Code: llm.CodeInvalid, Message: err.Error(), Err: err}
+}
