@@ -1,0 +1,170 @@
+package ledger
+
+import (
+	"errors"
+	"slices"
+)
+
+// ErrFenced refuses an attempt that is over: a later one has taken its lane,
+// or the lane has left.
+var ErrFenced = errors.New("this attempt of the lane is over")
+
+// Ledger is the state of the books. Its fields are exported only so that it
+// survives a continue-as-new as JSON; use the methods.
+type Ledger struct {
+	// Chunks is the number of chunks in all; those from Next on were never
+	// leased. Returned holds, in order, those that were leased and came back.
+	Chunks   int64   `json:"chunks"`
+	Next     int64   `json:"next"`
+	Returned []int64 `json:"returned,omitempty"`
+
+	// Lanes are those that are open, by ascending id. LaneIDs is the number of
+	// ids given out; an id is never given twice.
+	Lanes   []Lane `json:"lanes,omitempty"`
+	LaneIDs int    `json:"lane_ids"`
+
+	// Done is the number of committed chunks. Commits are those since the last
+	// TakeCommits, in the order in which they came.
+	Done    int64    `json:"done"`
+	Commits []Commit `json:"commits,omitempty"`
+
+	// Left sums what lanes that have left committed.
+	Left Totals `json:"left"`
+
+	Stopped Stop `json:"stopped,omitempty"`
+}
+
+// Lane is a lane's page in the books.
+type Lane struct {
+	ID      int     `json:"id"`
+	Attempt int     `json:"attempt"` // 0 until its first request
+	Held    []int64 `json:"held,omitempty"`
+	Totals  Totals  `json:"totals"`
+}
+
+// New returns the books of a batch of so many chunks.
+func New(chunks int64) *Ledger { return &Ledger{Chunks: chunks} }
+
+// OpenLane opens a page for one more lane and returns its id.
+func (l *Ledger) OpenLane() int {
+	id := l.LaneIDs
+	l.LaneIDs++
+	l.Lanes = append(l.Lanes, Lane{ID: id})
+	return id
+}
+
+// CloseLane closes a lane's page, if it is open, and takes back what it held.
+// It is for lanes that end without a last request.
+func (l *Ledger) CloseLane(id int) {
+	if lane := l.lane(id); lane != nil {
+		l.leave(lane)
+	}
+}
+
+// Stop makes every later answer tell its lane to leave. Abort wins over Drain.
+func (l *Ledger) Stop(how Stop) {
+	if l.Stopped != Abort {
+		l.Stopped = how
+	}
+}
+
+// Resume takes back Stop, once all lanes have left.
+func (l *Ledger) Resume() { l.Stopped = Go }
+
+// Complete reports whether every chunk is committed.
+func (l *Ledger) Complete() bool { return l.Done == l.Chunks }
+
+// Available is the number of chunks that no lane holds and that are not done.
+func (l *Ledger) Available() int64 { return l.Chunks - l.Next + int64(len(l.Returned)) }
+
+// TakeCommits returns the commits since the last call, so that they can be
+// written down elsewhere and the books stay small.
+func (l *Ledger) TakeCommits() []Commit {
+	commits := l.Commits
+	l.Commits = nil
+	return commits
+}
+
+// Lease settles one request: it books what the lane has finished and hands out
+// what it wants. It returns ErrFenced, and books nothing, for an attempt that
+// is over.
+func (l *Ledger) Lease(r Request) (Grant, error) {
+	if !l.Admits(r) {
+		return Grant{}, ErrFenced
+	}
+	lane := l.lane(r.Lane)
+	var g Grant
+	if r.Attempt > lane.Attempt {
+		lane.Attempt = r.Attempt
+		for _, chunk := range lane.Held {
+			g.Chunks = append(g.Chunks, Lease{Chunk: chunk, Touched: true})
+		}
+	}
+	for _, c := range r.Commits {
+		l.commit(lane, c)
+	}
+	g.Totals, g.Stop = lane.Totals, l.Stopped
+	if r.Leaving {
+		l.leave(lane)
+		return g, nil
+	}
+	if l.Stopped == Go {
+		g.Chunks = append(g.Chunks, l.take(lane, r.Want-len(g.Chunks))...)
+		g.Exhausted = l.Available() == 0
+	}
+	return g, nil
+}
+
+// Admits reports whether a request is of an attempt that is not over, and
+// commits only what its lane holds.
+func (l *Ledger) Admits(r Request) bool {
+	lane := l.lane(r.Lane)
+	if lane == nil || r.Attempt < lane.Attempt {
+		return false
+	}
+	return !slices.ContainsFunc(r.Commits, func(c Commit) bool { return !slices.Contains(lane.Held, c.Chunk) })
+}
+
+func (l *Ledger) commit(lane *Lane, c Commit) {
+	lane.Held = slices.DeleteFunc(lane.Held, func(chunk int64) bool { return chunk == c.Chunk })
+	lane.Totals.Add(c.Totals)
+	l.Commits = append(l.Commits, c)
+	l.Done++
+}
+
+// take leases up to want chunks to a lane, those that came back first. No lane
+// gets more than half of its even share of the rest at once, so that all lanes
+// come to an end together.
+func (l *Ledger) take(lane *Lane, want int) []Lease {
+	share := l.Available() / int64(2*len(l.Lanes))
+	n := min(int64(want), max(share, 1), l.Available())
+	leases := make([]Lease, 0, max(n, 0))
+	for range n {
+		lease := Lease{Chunk: l.Next}
+		if len(l.Returned) > 0 {
+			lease = Lease{Chunk: l.Returned[0], Touched: true}
+			l.Returned = l.Returned[1:]
+		} else {
+			l.Next++
+		}
+		lane.Held = append(lane.Held, lease.Chunk)
+		leases = append(leases, lease)
+	}
+	return leases
+}
+
+func (l *Ledger) leave(lane *Lane) {
+	l.Returned = append(l.Returned, lane.Held...)
+	slices.Sort(l.Returned)
+	l.Left.Add(lane.Totals)
+	id := lane.ID
+	l.Lanes = slices.DeleteFunc(l.Lanes, func(o Lane) bool { return o.ID == id })
+}
+
+func (l *Ledger) lane(id int) *Lane {
+	i, found := slices.BinarySearchFunc(l.Lanes, id, func(lane Lane, id int) int { return lane.ID - id })
+	if !found {
+		return nil
+	}
+	return &l.Lanes[i]
+}

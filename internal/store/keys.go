@@ -1,0 +1,75 @@
+package store
+
+import (
+	"fmt"
+	"path"
+)
+
+// DefaultProject owns everything until projects are configured.
+const DefaultProject = "default"
+
+// Keys of files. A file exists if its meta object does; that is written last
+// and deleted first.
+
+func fileMetaPrefix(project string) string    { return "files/" + project + "/meta/" }
+func fileMetaKey(project, file string) string { return fileMetaPrefix(project) + file + ".json" }
+func fileDataKey(project, file string) string { return "files/" + project + "/data/" + file }
+func fileManifestKey(project, file string) string {
+	return "files/" + project + "/manifests/" + file + ".json"
+}
+func filePinPrefix(project, file string) string { return "files/" + project + "/pins/" + file + "/" }
+
+// Keys of batches. What a batch's run writes lies below one prefix; the marks
+// that listings read stand apart, so that a listing walks nothing else.
+
+func batchMarkPrefix(project string) string { return "batches/" + project + "/created/" }
+
+// Run names the objects of one batch's run.
+type Run struct{ Project, Batch string }
+
+// Prefix starts the keys of all that the run keeps.
+func (r Run) Prefix() string { return "batches/" + r.Project + "/runs/" + r.Batch + "/" }
+
+// Object is the key of the batch object as it was when the run ended.
+func (r Run) Object() string { return r.Prefix() + "batch.json" }
+
+// Index is the key of the chunk index.
+func (r Run) Index() string { return r.Prefix() + "index" }
+
+// Problems is the key of the validation errors.
+func (r Run) Problems() string { return r.Prefix() + "problems.json" }
+
+// Commits is the key of the n-th page of the ledger: which object of each
+// finished chunk counts.
+func (r Run) Commits(n int) string { return fmt.Sprintf("%scommits/%06d.json", r.Prefix(), n) }
+
+// CommitsPrefix starts the keys of all pages of the ledger.
+func (r Run) CommitsPrefix() string { return r.Prefix() + "commits/" }
+
+// ChunksPrefix starts the keys of all results, chunk by chunk in order.
+func (r Run) ChunksPrefix() string { return r.Prefix() + "chunks/" }
+
+// ChunkPrefix starts the keys of one chunk's results.
+func (r Run) ChunkPrefix(chunk int64) string { return fmt.Sprintf("%s%010d/", r.ChunksPrefix(), chunk) }
+
+// Output is the key of a finished chunk's answers. Holder names the lane and
+// attempt that wrote it.
+func (r Run) Output(chunk int64, holder string) string { return r.ChunkPrefix(chunk) + holder + ".out" }
+
+// Errors is the key of a finished chunk's error lines.
+func (r Run) Errors(chunk int64, holder string) string { return r.ChunkPrefix(chunk) + holder + ".err" }
+
+// Segment is the key of the n-th piece of an unfinished chunk's results.
+func (r Run) Segment(chunk int64, holder string, n int) string {
+	return fmt.Sprintf("%s%s.%06d.seg", r.ChunkPrefix(chunk), holder, n)
+}
+
+// ChunkOf returns the chunk that a key below ChunksPrefix belongs to.
+func (r Run) ChunkOf(key string) (int64, bool) {
+	var chunk int64
+	dir := path.Base(path.Dir(key))
+	if _, err := fmt.Sscanf(dir, "%d", &chunk); err != nil {
+		return 0, false
+	}
+	return chunk, true
+}
