@@ -1,0 +1,24 @@
+package activities
+
+import (
+	"time"
+
+	"github.com/headrace/headrace/internal/limit"
+	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/store"
+)
+
+// Activities holds what activities need. Its exported methods are the
+// activities.
+type Activities struct {
+	Store *store.Store
+	// Client makes the calls; all of them pass Gate.
+	Client llm.Client
+	Gate   *limit.Gate
+	// StopGrace is how long calls in flight may go on when the worker stops. 0
+	// cuts them off at once.
+	StopGrace time.Duration
+	// TempDir is for files that Plan needs while it runs; empty means the
+	// system's.
+	TempDir string
+}

@@ -1,0 +1,13 @@
+// Package activities does what workflows decide: everything that reads, writes
+// or calls. One method of Activities is one unit that Temporal retries.
+//
+//	Plan         checks a batch's input and cuts it into chunks
+//	Work         is one lane: leases chunks, makes their calls, keeps the results
+//	SaveCommits  writes a page of the ledger down
+//	Finish       makes the output files and the final batch object
+//	Tidy         deletes what the end of a batch leaves behind
+//
+// Each may be repeated at any point and comes to the same end. The package may
+// import engine, llm, limit, store, results, jsonl and ledger, and never
+// workflows. Read messages.go for names, inputs and results, then lane.go.
+package activities

@@ -1,0 +1,67 @@
+// Package worker hosts the workflows and the activities. It is wiring only:
+// what they do is decided elsewhere.
+package worker
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/headrace/headrace/activities"
+	"github.com/headrace/headrace/workflows"
+)
+
+// Worker takes work from Temporal until it is stopped.
+type Worker struct{ worker worker.Worker }
+
+// stopMargin is what activities get beyond the grace of their calls to write
+// down what they have.
+const stopMargin = 3 * time.Second
+
+// New returns a worker that has not begun. Its activities stop as a.StopGrace
+// says.
+func New(c client.Client, a *activities.Activities) *Worker {
+	w := worker.New(c, workflows.TaskQueue, worker.Options{
+		WorkerStopTimeout: a.StopGrace + stopMargin,
+		// A decision that went to a worker which was killed waits this long
+		// before another may take it.
+		StickyScheduleToStartTimeout: time.Second,
+	})
+	register(w, a)
+	return &Worker{worker: w}
+}
+
+// register says what the worker can do.
+func register(w worker.Registry, a *activities.Activities) {
+	w.RegisterWorkflowWithOptions(workflows.Batch, workflow.RegisterOptions{Name: workflows.NameBatch})
+	for name, method := range map[string]any{
+		activities.NamePlan:        a.Plan,
+		activities.NameWork:        a.Work,
+		activities.NameSaveCommits: a.SaveCommits,
+		activities.NameFinish:      a.Finish,
+		activities.NameTidy:        a.Tidy,
+	} {
+		w.RegisterActivityWithOptions(method, activity.RegisterOptions{Name: name})
+	}
+}
+
+// Start begins to take work.
+func (w *Worker) Start() error {
+	if err := w.worker.Start(); err != nil {
+		return fmt.Errorf("start worker: %w", err)
+	}
+	return nil
+}
+
+// Stop stops taking work at once, gives running activities their grace, and
+// returns when they have ended. What they did not finish goes to other workers.
+func (w *Worker) Stop() { w.worker.Stop() }
+
+// Logger makes the SDK log through l.
+func Logger(l *slog.Logger) sdklog.Logger { return sdklog.NewStructuredLogger(l) }

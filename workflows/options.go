@@ -1,0 +1,63 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Every timeout and retry policy of this project's workflows.
+const (
+	// TaskTimeout is how long a worker may take to decide. It bounds how long a
+	// decision waits for a worker that was killed while it made one.
+	TaskTimeout = 5 * time.Second
+
+	// laneHeartbeat is how long a lane may be silent before it is given to
+	// another worker.
+	laneHeartbeat = 6 * time.Second
+	laneLimit     = 365 * 24 * time.Hour
+
+	planHeartbeat = time.Minute
+	planLimit     = 24 * time.Hour
+
+	finishLimit = time.Hour
+	tidyLimit   = 6 * time.Hour
+
+	// drainLimit is how long calls in flight may go on once a batch has been
+	// cancelled or has expired. OpenAI's batches are cancelling for as long.
+	drainLimit = 10 * time.Minute
+
+	// leasesPerRun bounds the updates of one run of the workflow; Temporal
+	// refuses more than 2,000.
+	leasesPerRun = 1500
+)
+
+// Every policy retries without end: what activities do can be repeated, and a
+// store or a worker that is away comes back.
+var (
+	laneOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: laneLimit,
+		HeartbeatTimeout:    laneHeartbeat,
+		WaitForCancellation: true, // a cancelled lane still has results to report
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: 50 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second,
+		},
+	}
+	planOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: planLimit,
+		HeartbeatTimeout:    planHeartbeat,
+		RetryPolicy:         patientRetries,
+	}
+	finishOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: finishLimit,
+		RetryPolicy:         patientRetries,
+	}
+	tidyOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: tidyLimit,
+		RetryPolicy:         patientRetries,
+	}
+	patientRetries = &temporal.RetryPolicy{
+		InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second,
+	}
+)
