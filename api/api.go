@@ -1,0 +1,65 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"go.temporal.io/sdk/client"
+
+	"github.com/headrace/headrace/internal/store"
+)
+
+// Options is what an API needs.
+type Options struct {
+	Temporal client.Client
+	Store    *store.Store
+	Logger   *slog.Logger
+}
+
+// API answers HTTP requests.
+type API struct {
+	temporal client.Client
+	store    *store.Store
+	logger   *slog.Logger
+	handler  http.Handler
+}
+
+// New returns an API that is ready to serve.
+func New(o Options) *API {
+	a := &API{temporal: o.Temporal, store: o.Store, logger: o.Logger}
+	gin.SetMode(gin.ReleaseMode) // Gin has no other switch for its console output
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.UseRawPath, engine.RedirectTrailingSlash = true, false
+	a.routes(engine)
+	a.handler = a.refuseForeignPages(engine)
+	return a
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+
+// refuseForeignPages keeps pages of other sites, open in the browser of
+// somebody who runs headrace, from posting to it.
+func (a *API) refuseForeignPages(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, errForeignPage)
+	}))
+	return protection.Handler(next)
+}
+
+// Ready reports whether the API can do its work: Temporal answers and the store
+// can be read.
+func (a *API) Ready(ctx context.Context) error {
+	if _, err := a.temporal.CheckHealth(ctx, nil); err != nil {
+		return fmt.Errorf("temporal: %w", err)
+	}
+	if _, err := a.store.Exists(ctx, "ready"); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/headrace/headrace/internal/openai"
+)
+
+// routes is every route there is.
+func (a *API) routes(e *gin.Engine) {
+	e.Use(a.identify, a.recover)
+	e.NoRoute(a.handle(noRoute))
+	e.NoMethod(a.handle(noMethod))
+
+	e.GET("/livez", a.handle(alive))
+	e.GET("/readyz", a.handle(a.readyz))
+
+	v1 := e.Group("/v1")
+	v1.POST("/files", a.handle(a.createFile))
+	v1.GET("/files", a.handle(a.listFiles))
+	v1.GET("/files/:id", a.handle(a.getFile))
+	v1.DELETE("/files/:id", a.handle(a.deleteFile))
+	v1.GET("/files/:id/content", a.handle(a.fileContent))
+	v1.HEAD("/files/:id/content", a.handle(a.fileContent))
+
+	v1.POST("/batches", a.handle(a.createBatch))
+	v1.GET("/batches", a.handle(a.listBatches))
+	v1.GET("/batches/:id", a.handle(a.getBatch))
+	v1.POST("/batches/:id/cancel", a.handle(a.cancelBatch))
+	v1.GET("/batches/:id/results", a.handle(a.batchResults))
+}
+
+// handle makes a Gin handler of one that returns its error.
+func (a *API) handle(h func(*gin.Context) error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if err := h(c); err != nil {
+			a.fail(c, err)
+		}
+	}
+}
+
+func alive(c *gin.Context) error {
+	c.String(http.StatusOK, "ok\n")
+	return nil
+}
+
+// readyTimeout bounds how long a readiness check waits for what it checks.
+const readyTimeout = 2 * time.Second
+
+func (a *API) readyz(c *gin.Context) error {
+	ctx, cancel := contextWithTimeout(c, readyTimeout)
+	defer cancel()
+	if err := a.Ready(ctx); err != nil {
+		return &openai.Error{
+			Status: http.StatusServiceUnavailable, Type: openai.TypeUnavailable, Message: "Not ready: " + err.Error(),
+		}
+	}
+	return alive(c)
+}
+
+func noRoute(c *gin.Context) error {
+	return openai.NotFound("", "Invalid URL (%s %s)", c.Request.Method, c.Request.URL.Path)
+}
+
+func noMethod(c *gin.Context) error {
+	e := openai.InvalidRequest("", "", "Not allowed to %s on %s.", c.Request.Method, c.Request.URL.Path)
+	e.Status = http.StatusMethodNotAllowed
+	return e
+}

@@ -1,0 +1,69 @@
+// Package config makes settings out of flags and the environment. What it
+// returns is plain structs; nobody else reads the environment.
+package config
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/headrace/headrace/internal/llm/provider"
+	"github.com/headrace/headrace/internal/secret"
+)
+
+// Env looks an environment variable up, "" if it is not set. It is os.Getenv
+// outside tests.
+type Env func(name string) string
+
+// The environment that is read. The names are those of OpenAI's own SDKs.
+const (
+	EnvBaseURL      = "OPENAI_BASE_URL"
+	EnvAPIKey       = "OPENAI_API_KEY" //nolint:gosec // a name
+	EnvOrganization = "OPENAI_ORG_ID"
+	EnvAPIType      = "OPENAI_API_TYPE"
+	EnvAPIVersion   = "OPENAI_API_VERSION"
+)
+
+// Upstream is the provider that calls go to.
+type Upstream struct {
+	provider.Config
+	// Simulated says that nobody has named a provider: calls go to the
+	// simulator.
+	Simulated bool
+}
+
+// NewUpstream returns the upstream that flag (empty if not given) and the
+// environment name. With neither a URL nor a key it is simulated; with a key
+// alone it is OpenAI.
+func NewUpstream(flag string, env Env) (Upstream, error) {
+	u := Upstream{Config: provider.Config{
+		BaseURL: env(EnvBaseURL), Key: secret.New(env(EnvAPIKey)),
+		Shape: provider.Shape(env(EnvAPIType)), APIVersion: env(EnvAPIVersion), Organization: env(EnvOrganization),
+	}}
+	from := EnvBaseURL
+	if flag != "" {
+		u.BaseURL, from = flag, "--upstream"
+	}
+	if u.BaseURL == "" && u.Key.Empty() {
+		u.Simulated = true
+		return u, nil
+	}
+	if u.BaseURL != "" {
+		parsed, err := url.Parse(u.BaseURL)
+		if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
+			return u, fmt.Errorf("%s %q is no URL such as https://api.openai.com/v1", from, u.BaseURL)
+		}
+	}
+	return u, nil
+}
+
+// Name tells a person where calls go.
+func (u Upstream) Name() string {
+	switch {
+	case u.Simulated:
+		return "the simulator"
+	case u.BaseURL == "":
+		return "OpenAI"
+	default:
+		return u.BaseURL
+	}
+}
