@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headrace/headrace/internal/config"
+	"github.com/headrace/headrace/internal/devserver"
+)
+
+// Defaults of flags.
+const (
+	defaultListen       = "127.0.0.1:8080"
+	defaultData         = "./headrace-data"
+	defaultTemporalPort = 7233
+	defaultUIPort       = 8233
+)
+
+type devFlags struct {
+	listen, data, upstream string
+	temporalPort, uiPort   int
+	insecure               bool
+}
+
+func newDev(p program) *cobra.Command {
+	var f devFlags
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run the whole service on this machine",
+		Long: `Run the API, a worker, an embedded Temporal and its Web UI in one process.
+
+Everything is kept in one folder and survives restarts. With neither --upstream
+nor OPENAI_BASE_URL nor OPENAI_API_KEY, calls go to a simulated provider.`,
+		Example: `  headrace dev
+  headrace dev --upstream http://localhost:11434/v1
+  OPENAI_API_KEY=sk-... headrace dev --listen 127.0.0.1:9000 --data /var/lib/headrace`,
+		Args: wantArgs(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return dev(c, p, f) },
+	}
+	fs := c.Flags()
+	fs.StringVar(&f.listen, "listen", defaultListen, "address of the API; another port if the default is taken")
+	fs.StringVar(&f.data, "data", defaultData, "folder for everything that is kept")
+	fs.StringVar(&f.upstream, "upstream", "", "base URL of the provider (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
+	fs.IntVar(&f.temporalPort, "temporal-port", defaultTemporalPort, "port of the embedded Temporal, 0 for any")
+	fs.IntVar(&f.uiPort, "ui-port", defaultUIPort, "port of the Temporal Web UI, 0 for any")
+	fs.BoolVar(&f.insecure, "insecure", false, "allow --listen on an address that others can reach, without keys")
+	return c
+}
+
+// devGrace is how long calls in flight may go on when dev stops.
+const devGrace = 5 * time.Second
+
+func dev(c *cobra.Command, p program, f devFlags) error {
+	ctx := c.Context()
+	if err := requireLoopback(f.listen, f.insecure); err != nil {
+		return err
+	}
+	upstream, err := config.NewUpstream(f.upstream, p.env)
+	if err != nil {
+		return usageError{err}
+	}
+	told := c.Flags().Changed
+	listener, err := listen(ctx, f.listen, !told("listen"))
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	s := &stack{logger: p.logger(slog.LevelWarn)}
+	defer s.stop(context.WithoutCancel(ctx))
+	s.onStop(func(context.Context) { _ = listener.Close() })
+	server, err := s.startTemporal(ctx, devserver.Options{
+		Dir: temporalDir(f.data), UI: true,
+		FrontendPort: freePort(ctx, f.temporalPort, !told("temporal-port")),
+		UIPort:       freePort(ctx, f.uiPort, !told("ui-port")),
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.openStore(ctx, storeDir(f.data)); err != nil {
+		return err
+	}
+	if err := s.startWorker(ctx, upstream, devGrace); err != nil {
+		return err
+	}
+	url := s.serve(listener)
+	note := []string{"headrace is ready", "API " + url + "/v1", "Temporal UI " + server.UIURL(), "data " + f.data}
+	note = append(note, "calls go to "+upstream.Name())
+	if upstream.Simulated {
+		note[len(note)-1] += " (no --upstream, OPENAI_BASE_URL or OPENAI_API_KEY)"
+	}
+	_, _ = fmt.Fprintln(p.stdout, strings.Join(note, " · "))
+	<-ctx.Done()
+	return nil
+}

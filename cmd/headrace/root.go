@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headrace/headrace/internal/config"
+)
+
+// program is what a run of the command gets from outside. Tests give it
+// buffers and a map.
+type program struct {
+	args           []string
+	env            config.Env
+	stdout, stderr io.Writer
+}
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitError       = 1   // something went wrong
+	exitUsage       = 2   // the command line is wrong
+	exitFailures    = 3   // finished, but some requests failed
+	exitInterrupted = 130 // stopped by a signal
+)
+
+// exitCode ends the program with a code and says nothing more.
+type exitCode int
+
+// Error implements the error interface.
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// usageError is a command line that cannot be followed.
+type usageError struct{ err error }
+
+// Error implements the error interface.
+func (e usageError) Error() string { return e.err.Error() }
+
+// hinted is an error with the next step.
+type hinted struct {
+	err  error
+	hint string
+}
+
+// Error implements the error interface.
+func (e hinted) Error() string { return e.err.Error() }
+
+// Unwrap returns the error without the hint.
+func (e hinted) Unwrap() error { return e.err }
+
+// execute runs the command and returns its exit code. The first interrupt or
+// termination signal ends ctx, the second one the process.
+func execute(ctx context.Context, p program) int {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	root := newRoot(p)
+	command, err := root.ExecuteContextC(ctx)
+	return report(p, command, err)
+}
+
+// report tells the user of an error and returns the exit code.
+func report(p program, command *cobra.Command, err error) int {
+	var code exitCode
+	var usage usageError
+	var hint hinted
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &usage):
+		_, _ = fmt.Fprintf(p.stderr, "headrace: %v\nRun '%s --help' for usage.\n", err, command.CommandPath())
+		return exitUsage
+	}
+	_, _ = fmt.Fprintf(p.stderr, "headrace: %v\n", err)
+	if errors.As(err, &hint) {
+		_, _ = fmt.Fprintf(p.stderr, "%s\n", hint.hint)
+	}
+	return exitError
+}
+
+func newRoot(p program) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "headrace",
+		Short: "Run LLM calls in the background, durably",
+		Long: `headrace runs LLM calls in the background, durably.
+
+A JSONL file of requests, or a web app, hands it one call or a million. It makes
+the calls through Temporal workflows, with limits and retries, and keeps every
+result: killed at any moment, it goes on where it was.`,
+		Example: `  headrace run examples/hello.jsonl            one result line per request
+  headrace dev                                 the whole service on this machine`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetArgs(p.args)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(newRun(p), newDev(p), newSim(p), newAPI(p), newWorker(p))
+	return root
+}
+
+// wantArgs makes a check of a command's arguments whose error is a usageError.
+func wantArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+// logger writes warnings and errors for people to standard error.
+func (p program) logger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+}

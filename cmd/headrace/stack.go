@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/headrace/headrace/activities"
+	"github.com/headrace/headrace/api"
+	"github.com/headrace/headrace/internal/config"
+	"github.com/headrace/headrace/internal/devserver"
+	"github.com/headrace/headrace/internal/limit"
+	"github.com/headrace/headrace/internal/llm/provider"
+	"github.com/headrace/headrace/internal/simulator"
+	"github.com/headrace/headrace/internal/store"
+	"github.com/headrace/headrace/worker"
+)
+
+// stack is what one process runs: all of headrace, or some roles of it. Parts
+// are started in order and stopped in the opposite one.
+type stack struct {
+	logger *slog.Logger
+	stops  []func(context.Context)
+
+	temporal client.Client
+	store    *store.Store
+}
+
+// stop stops whatever has been started. It may be called more than once.
+func (s *stack) stop(ctx context.Context) {
+	for len(s.stops) > 0 {
+		last := len(s.stops) - 1
+		stop := s.stops[last]
+		s.stops = s.stops[:last]
+		stop(ctx)
+	}
+}
+
+func (s *stack) onStop(stop func(context.Context)) { s.stops = append(s.stops, stop) }
+
+// startTemporal starts the embedded Temporal in dir and connects to it.
+func (s *stack) startTemporal(ctx context.Context, o devserver.Options) (*devserver.Server, error) {
+	o.Logger = s.logger
+	server, err := devserver.Start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(func(context.Context) { server.Stop() })
+	return server, s.connect(ctx, server.Address(), defaultNamespace)
+}
+
+const defaultNamespace = "default"
+
+// connect connects to a Temporal server.
+func (s *stack) connect(ctx context.Context, address, namespace string) error {
+	c, err := client.DialContext(ctx, client.Options{
+		HostPort: address, Namespace: namespace, Logger: worker.Logger(s.logger),
+	})
+	if err != nil {
+		return fmt.Errorf("connect to Temporal at %s: %w", address, err)
+	}
+	s.temporal = c
+	s.onStop(func(context.Context) { c.Close() })
+	return nil
+}
+
+// openStore opens the store at location.
+func (s *stack) openStore(ctx context.Context, location string) error {
+	opened, err := store.Open(ctx, location)
+	if err != nil {
+		return err
+	}
+	s.store = opened
+	s.onStop(func(context.Context) { _ = opened.Close() })
+	return nil
+}
+
+// simulatedLatency is that of the simulator when nobody asks for another: what
+// a small model's short answers take.
+const simulatedLatency = "lognormal:200ms,0.5"
+
+// startSimulator starts a provider of our own and returns its URL.
+func (s *stack) startSimulator(ctx context.Context) (string, error) {
+	latency, err := simulator.ParseLatency(simulatedLatency)
+	if err != nil {
+		return "", err
+	}
+	running, err := simulator.Start(ctx, "127.0.0.1:0", simulator.Options{Latency: latency}, s.logger)
+	if err != nil {
+		return "", err
+	}
+	s.onStop(func(ctx context.Context) { _ = running.Stop(ctx) })
+	return running.URL(), nil
+}
+
+// startWorker starts a worker that calls upstream.
+func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace time.Duration) error {
+	if upstream.Simulated {
+		url, err := s.startSimulator(ctx)
+		if err != nil {
+			return err
+		}
+		upstream.BaseURL = url
+	}
+	upstream.UserAgent = userAgent
+	p, err := provider.New(upstream.Config)
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) { p.Close() })
+	w := worker.New(s.temporal, &activities.Activities{Store: s.store, Client: p, Gate: limit.New(), StopGrace: grace})
+	if err := w.Start(); err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) { w.Stop() })
+	return nil
+}
+
+const userAgent = "headrace"
+
+// Times of the HTTP server.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	drainTimeout  = 5 * time.Second
+)
+
+// serve starts the API on a listener and returns its URL, without /v1.
+func (s *stack) serve(l net.Listener) string {
+	server := &http.Server{
+		Handler:           api.New(api.Options{Temporal: s.temporal, Store: s.store, Logger: s.logger}),
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.logger.Error("serve", "error", err)
+		}
+	}()
+	s.onStop(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+	})
+	return "http://" + l.Addr().String()
+}
+
+// listen listens on address. When it is only a default and taken, any free
+// port will do.
+func listen(ctx context.Context, address string, isDefault bool) (net.Listener, error) {
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "tcp", address)
+	if err == nil || !isDefault {
+		return l, err
+	}
+	host, _, splitErr := net.SplitHostPort(address)
+	if splitErr != nil {
+		return nil, err
+	}
+	return c.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+}
+
+// freePort returns port, or 0 for any if it is only a default and taken.
+func freePort(ctx context.Context, port int, isDefault bool) int {
+	if !isDefault || port == 0 {
+		return port
+	}
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return 0
+	}
+	_ = l.Close()
+	return port
+}
+
+// Folders below --data.
+func temporalDir(data string) string { return filepath.Join(data, "temporal") }
+func storeDir(data string) string    { return filepath.Join(data, "store") }
+
+// requireLoopback refuses an address that others can reach, as long as nobody
+// has to show a key.
+func requireLoopback(address string, insecure bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usageError{fmt.Errorf("--listen %q: expected host:port such as 127.0.0.1:8080", address)}
+	}
+	ip := net.ParseIP(host)
+	if insecure || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return usageError{fmt.Errorf(
+		"--listen %s: whoever can reach this address could use your provider key; "+
+			"listen on 127.0.0.1, or add --insecure if something in front keeps others out", address)}
+}
