@@ -82,8 +82,7 @@ func (a *API) cancel(ctx context.Context, o batch.Object, abort bool, project st
 	if err == nil {
 		err = a.temporal.CancelWorkflow(ctx, o.ID, "")
 	}
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) { // it has just ended
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone { // it has just ended
 		return a.view(ctx, workflows.Run{Project: project, Batch: o.ID})
 	}
 	if o.Status != openai.Cancelling {

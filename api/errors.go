@@ -48,7 +48,7 @@ func (a *API) recover(c *gin.Context) {
 		case http.ErrAbortHandler:
 			panic(p)
 		default:
-			a.logger.ErrorContext(c, "handler panicked", keyError, p, keyStack, string(debug.Stack()),
+			a.logger.ErrorContext(c.Request.Context(), "handler panicked", keyError, p, keyStack, string(debug.Stack()),
 				keyRequestID, c.Writer.Header().Get(headerRequestID))
 			a.fail(c, errInternal)
 		}
@@ -87,16 +87,16 @@ func (a *API) translate(c *gin.Context, err error) *openai.Error {
 	case errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil:
 		return errGone
 	case errors.As(err, &unavailable), errors.Is(err, context.DeadlineExceeded):
-		a.log(c, "request failed", err)
+		a.logFailure(c, err)
 		return errUnavailable
 	default:
-		a.log(c, "request failed", err)
+		a.logFailure(c, err)
 		return errInternal
 	}
 }
 
-func (a *API) log(c *gin.Context, message string, err error) {
-	a.logger.ErrorContext(c, message, keyError, err, keyMethod, c.Request.Method, keyPath, c.FullPath(),
+func (a *API) logFailure(c *gin.Context, err error) {
+	a.logger.ErrorContext(c.Request.Context(), "request failed", keyError, err, keyMethod, c.Request.Method, keyPath, c.FullPath(),
 		keyRequestID, c.Writer.Header().Get(headerRequestID))
 }
 

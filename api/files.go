@@ -72,7 +72,7 @@ func (a *API) fileContent(c *gin.Context) error {
 	h.Set("Etag", `"`+f.ID+`"`) // the bytes of a file never change
 	http.ServeContent(c.Writer, c.Request, "", time.Unix(f.CreatedAt, 0), content)
 	if content.err != nil {
-		a.log(c, "file content cut short", content.err)
+		a.logFailure(c, content.err)
 		panic(http.ErrAbortHandler) // the client must not take a part for the whole
 	}
 	return nil

@@ -166,7 +166,7 @@ func (p *params) metadata(name string) map[string]string {
 func (p *params) done(inner ...*params) error {
 	for _, i := range inner {
 		if err := i.done(); err != nil {
-			p.fail(err.(*openai.Error)) //nolint:errcheck,errorlint // it is one
+			p.fail(err.(*openai.Error)) //nolint:errorlint // it is one
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.fields)) {

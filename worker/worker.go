@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/headrace/headrace/activities"
+	"github.com/headrace/headrace/internal/version"
 	"github.com/headrace/headrace/workflows"
 )
 
@@ -24,11 +25,19 @@ type Worker struct{ worker worker.Worker }
 // down what they have.
 const stopMargin = 3 * time.Second
 
+// deployment names all workers of headrace to Temporal.
+const deployment = "headrace"
+
 // New returns a worker that has not begun. Its activities stop as a.StopGrace
 // says.
 func New(c client.Client, a *activities.Activities) *Worker {
 	w := worker.New(c, workflows.TaskQueue, worker.Options{
 		WorkerStopTimeout: a.StopGrace + stopMargin,
+		// Without a build id the SDK takes a checksum of the whole binary, which
+		// is large: a third of a second at every start.
+		DeploymentOptions: worker.DeploymentOptions{
+			Version: worker.WorkerDeploymentVersion{DeploymentName: deployment, BuildID: version.String()},
+		},
 		// A decision that went to a worker which was killed waits this long
 		// before another may take it.
 		StickyScheduleToStartTimeout: time.Second,

@@ -34,7 +34,7 @@ func (b *batchRun) runLanes() {
 // lanes returns the hands of each lane to open, no more lanes than chunks.
 func (b *batchRun) lanes() []int {
 	done := b.ledger.Left.Completed + b.ledger.Left.Failed
-	lanes := b.object.Headrace.Options.Lanes(b.object.RequestCounts.Total - done)
+	lanes := b.object.Headrace.Lanes(b.object.RequestCounts.Total - done)
 	return lanes[:min(int64(len(lanes)), b.ledger.Available())]
 }
 

@@ -171,7 +171,7 @@ func (j *job) finish(ctx context.Context, o batch.Object) error {
 	switch o.Status {
 	case openai.Failed:
 		j.sayErrors(o)
-		return exitCode(exitError)
+		return exitError(exitFailed)
 	case openai.Completed, openai.Expired, openai.Cancelled:
 	case openai.Validating, openai.InProgress, openai.Finalizing, openai.Cancelling:
 	}
@@ -184,7 +184,7 @@ func (j *job) finish(ctx context.Context, o batch.Object) error {
 		return fmt.Errorf("the batch has ended as %s", o.Status)
 	}
 	if o.RequestCounts.Failed > 0 {
-		return exitCode(exitFailures)
+		return exitError(exitFailures)
 	}
 	return nil
 }

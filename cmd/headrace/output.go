@@ -199,7 +199,7 @@ func (f *outputFile) mayReplace(batch string) error {
 	if of, err := results.BatchOf(first); err == nil && of == batch {
 		return nil
 	}
-	return hinted{
+	return hintedError{
 		fmt.Errorf("%s exists and is not of this run", f.path),
 		"Nothing was called. Remove it, or choose another name.",
 	}

@@ -25,7 +25,7 @@ func (f *clusterFlags) add(fs *pflag.FlagSet) {
 func (f *clusterFlags) join(ctx context.Context, p program) (*stack, error) {
 	s := &stack{logger: p.logger(slog.LevelWarn)}
 	if err := s.connect(ctx, f.temporal, f.namespace); err != nil {
-		return s, hinted{err, "Start Temporal first, or say where it is with --temporal host:port."}
+		return s, hintedError{err, "Start Temporal first, or say where it is with --temporal host:port."}
 	}
 	return s, s.openStore(ctx, f.store)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headrace/headrace/internal/config"
+	"github.com/headrace/headrace/internal/version"
 )
 
 // program is what a run of the command gets from outside. Tests give it
@@ -25,17 +26,17 @@ type program struct {
 // Exit codes.
 const (
 	exitOK          = 0
-	exitError       = 1   // something went wrong
+	exitFailed      = 1   // something went wrong
 	exitUsage       = 2   // the command line is wrong
 	exitFailures    = 3   // finished, but some requests failed
 	exitInterrupted = 130 // stopped by a signal
 )
 
-// exitCode ends the program with a code and says nothing more.
-type exitCode int
+// exitError ends the program with a code and says nothing more.
+type exitError int
 
 // Error implements the error interface.
-func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // usageError is a command line that cannot be followed.
 type usageError struct{ err error }
@@ -43,17 +44,17 @@ type usageError struct{ err error }
 // Error implements the error interface.
 func (e usageError) Error() string { return e.err.Error() }
 
-// hinted is an error with the next step.
-type hinted struct {
+// hintedError is an error with the next step.
+type hintedError struct {
 	err  error
 	hint string
 }
 
 // Error implements the error interface.
-func (e hinted) Error() string { return e.err.Error() }
+func (e hintedError) Error() string { return e.err.Error() }
 
 // Unwrap returns the error without the hint.
-func (e hinted) Unwrap() error { return e.err }
+func (e hintedError) Unwrap() error { return e.err }
 
 // execute runs the command and returns its exit code. The first interrupt or
 // termination signal ends ctx, the second one the process.
@@ -68,9 +69,8 @@ func execute(ctx context.Context, p program) int {
 
 // report tells the user of an error and returns the exit code.
 func report(p program, command *cobra.Command, err error) int {
-	var code exitCode
+	var code exitError
 	var usage usageError
-	var hint hinted
 	switch {
 	case err == nil:
 		return exitOK
@@ -81,10 +81,10 @@ func report(p program, command *cobra.Command, err error) int {
 		return exitUsage
 	}
 	_, _ = fmt.Fprintf(p.stderr, "headrace: %v\n", err)
-	if errors.As(err, &hint) {
-		_, _ = fmt.Fprintf(p.stderr, "%s\n", hint.hint)
+	if hinted, ok := errors.AsType[hintedError](err); ok {
+		_, _ = fmt.Fprintf(p.stderr, "%s\n", hinted.hint)
 	}
-	return exitError
+	return exitFailed
 }
 
 func newRoot(p program) *cobra.Command {
@@ -98,6 +98,7 @@ the calls through Temporal workflows, with limits and retries, and keeps every
 result: killed at any moment, it goes on where it was.`,
 		Example: `  headrace run examples/hello.jsonl            one result line per request
   headrace dev                                 the whole service on this machine`,
+		Version:      version.String(),
 		SilenceUsage: true, SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {

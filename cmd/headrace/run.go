@@ -56,6 +56,7 @@ Exit codes: 0 all requests succeeded, 3 some failed, 1 error, 2 wrong usage,
 }
 
 func run(ctx context.Context, p program, f runFlags, path string) error {
+	begun := time.Now()
 	upstream, err := f.check(p)
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func run(ctx context.Context, p program, f runFlags, path string) error {
 			return interruptedOr(ctx, err)
 		}
 	}
-	j := &job{program: p, flags: f, input: in, outputs: out, client: client.New(server), begun: time.Now()}
+	j := &job{program: p, flags: f, input: in, outputs: out, client: client.New(server), begun: begun}
 	j.key = in.key(upstream.Name(), f.server)
 	if f.server == "" && upstream.Simulated {
 		j.say("No --upstream, OPENAI_BASE_URL or OPENAI_API_KEY: calls go to the simulator.")
@@ -92,7 +93,7 @@ func run(ctx context.Context, p program, f runFlags, path string) error {
 // interruptedOr is err, unless it is only that ctx has ended.
 func interruptedOr(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return exitCode(exitInterrupted)
+		return exitError(exitInterrupted)
 	}
 	return err
 }

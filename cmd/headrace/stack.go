@@ -21,6 +21,7 @@ import (
 	"github.com/headrace/headrace/internal/llm/provider"
 	"github.com/headrace/headrace/internal/simulator"
 	"github.com/headrace/headrace/internal/store"
+	"github.com/headrace/headrace/internal/version"
 	"github.com/headrace/headrace/worker"
 )
 
@@ -110,7 +111,7 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 		}
 		upstream.BaseURL = url
 	}
-	upstream.UserAgent = userAgent
+	upstream.UserAgent = version.UserAgent()
 	p, err := provider.New(upstream.Config)
 	if err != nil {
 		return err
@@ -123,8 +124,6 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 	s.onStop(func(context.Context) { w.Stop() })
 	return nil
 }
-
-const userAgent = "headrace"
 
 // Times of the HTTP server.
 const (

@@ -82,7 +82,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok && err != nil {
 		var n uint64
 		if n, err = strconv.ParseUint(days, 10, 16); err == nil {
-			d = time.Duration(n) * 24 * time.Hour //nolint:gosec // at most 65,535 days
+			d = time.Duration(n) * 24 * time.Hour
 		}
 	}
 	if err != nil || d <= 0 {

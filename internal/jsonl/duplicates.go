@@ -24,7 +24,7 @@ type sighting struct {
 	at uint64
 }
 
-func (s sighting) line() int64    { return int64(s.at >> 1) } //nolint:gosec // made from an int64
+func (s sighting) line() int64    { return int64(s.at >> 1) }
 func (s sighting) reported() bool { return s.at&1 != 0 }
 
 func (s sighting) sameID(o sighting) bool { return s.high == o.high && s.low == o.low }

@@ -31,8 +31,8 @@ func NewID(prefix string) string {
 	now := time.Now().UnixNano()
 	// The clock is not a secret and the order need not be strict: two ids of
 	// one nanosecond fall in random order.
-	binary.BigEndian.PutUint64(b[:8], math.MaxUint64-uint64(now)) //nolint:gosec // the clock is after 1970
-	_, _ = rand.Read(b[8:])                                       // never fails, see crypto/rand
+	binary.BigEndian.PutUint64(b[:8], math.MaxUint64-uint64(now))
+	_, _ = rand.Read(b[8:]) // never fails, see crypto/rand
 	return prefix + idEncoding.EncodeToString(b[:])
 }
 

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bench is a store with one batch's run in it.
+// testBundle is a store with one batch's run in it.
 type testBundle struct {
 	dir   string
 	store *store.Store
@@ -31,20 +31,20 @@ type testBundle struct {
 	namer results.Namer
 }
 
-func setup(t testing.TB) *testBundle {
-	t.Helper()
-	dir := t.TempDir()
+func setup(tb testing.TB) *testBundle {
+	tb.Helper()
+	dir := tb.TempDir()
 	s, err := store.Open(context.Background(), dir)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, s.Close()) })
 	id := openai.NewID(openai.PrefixBatch)
 	return &testBundle{dir: dir, store: s, run: store.Run{Project: "default", Batch: id}, namer: results.NewNamer(id)}
 }
 
-func (b *testBundle) recorder(t testing.TB, holder string) *results.Recorder {
-	t.Helper()
+func (b *testBundle) recorder(tb testing.TB, holder string) *results.Recorder {
+	tb.Helper()
 	r := results.NewRecorder(context.Background(), b.store, b.run, holder)
-	t.Cleanup(r.Close)
+	tb.Cleanup(r.Close)
 	return r
 }
 
@@ -60,12 +60,12 @@ func (b *testBundle) failure(line int64) []byte {
 
 var usage = openai.Usage{InputTokens: 2, OutputTokens: 3, TotalTokens: 5}
 
-func (b *testBundle) put(t testing.TB, r *results.Recorder, chunk, line int64) {
+func (b *testBundle) put(t *testing.T, r *results.Recorder, chunk, line int64) {
 	t.Helper()
 	require.NoError(t, r.Put(t.Context(), chunk, line, results.Answered, usage, b.answer(line, "hello")))
 }
 
-func (b *testBundle) keys(t testing.TB, chunk int64) []string {
+func (b *testBundle) keys(t *testing.T, chunk int64) []string {
 	t.Helper()
 	var names []string
 	for key, err := range b.store.Keys(t.Context(), b.run.ChunkPrefix(chunk)) {
