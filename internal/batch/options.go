@@ -70,6 +70,10 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return fmt.Errorf("duration: expected a string such as \"90s\": %w", err)
 	}
+	if s == Duration(0).String() { // nobody may ask for it, but it comes back
+		*d = 0
+		return nil
+	}
 	v, err := ParseDuration(s)
 	*d = Duration(v)
 	return err

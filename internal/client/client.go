@@ -35,14 +35,14 @@ func New(base string) *Client {
 func (c *Client) Upload(ctx context.Context, name string, content io.Reader) (openai.File, error) {
 	body, w := io.Pipe()
 	form := multipart.NewWriter(w)
-	go func() {
-		w.CloseWithError(writeForm(form, name, content))
-	}()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/files", body)
 	if err != nil {
 		return openai.File{}, err
 	}
 	req.Header.Set("Content-Type", form.FormDataContentType())
+	go func() {
+		w.CloseWithError(writeForm(form, name, content))
+	}()
 	var f openai.File
 	err = c.do(req, &f)
 	_ = body.Close() // ends the writer if the server answered early

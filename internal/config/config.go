@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/headrace/headrace/internal/llm/provider"
 	"github.com/headrace/headrace/internal/secret"
@@ -36,7 +37,7 @@ type Upstream struct {
 // alone it is OpenAI.
 func NewUpstream(flag string, env Env) (Upstream, error) {
 	u := Upstream{Config: provider.Config{
-		BaseURL: env(EnvBaseURL), Key: secret.New(env(EnvAPIKey)),
+		BaseURL: env(EnvBaseURL), Key: secret.New(strings.TrimSpace(env(EnvAPIKey))), // files end in a line break
 		Shape: provider.Shape(env(EnvAPIType)), APIVersion: env(EnvAPIVersion), Organization: env(EnvOrganization),
 	}}
 	from := EnvBaseURL
@@ -56,14 +57,19 @@ func NewUpstream(flag string, env Env) (Upstream, error) {
 	return u, nil
 }
 
-// Name tells a person where calls go.
+// Name tells a person where calls go. A password in the URL is masked.
 func (u Upstream) Name() string {
+	parsed, err := url.Parse(u.BaseURL)
 	switch {
 	case u.Simulated:
 		return "the simulator"
+	case u.BaseURL == "" && u.Shape == provider.Anthropic:
+		return "Anthropic"
 	case u.BaseURL == "":
 		return "OpenAI"
+	case err != nil:
+		return "an unknown provider" // and not from NewUpstream
 	default:
-		return u.BaseURL
+		return parsed.Redacted()
 	}
 }

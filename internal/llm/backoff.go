@@ -16,14 +16,10 @@ type Backoff struct {
 // since nobody waits at a screen.
 var DefaultBackoff = Backoff{Base: 500 * time.Millisecond, Max: 30 * time.Second}
 
-// maxShift is the number of bits by which a time.Duration can be shifted and
-// still be positive.
-const maxShift = 63
-
 // After returns how long to wait after the given attempt, counted from 1.
 func (b Backoff) After(attempt int) time.Duration {
 	ceiling := b.Max
-	if shift := attempt - 1; shift < maxShift && b.Base <= b.Max>>shift { // so that Base<<shift does not overflow
+	if shift := attempt - 1; b.Base <= b.Max>>shift { // then Base<<shift does not overflow
 		ceiling = b.Base << shift
 	}
 	return rand.N(ceiling + 1) //nolint:gosec // jitter needs no secrecy

@@ -18,7 +18,7 @@ func ceiling(b llm.Backoff, attempt int) time.Duration {
 	if attempt > 64 && b.Base > 0 {
 		return b.Max
 	}
-	doubled := new(big.Int).Lsh(big.NewInt(int64(b.Base)), uint(min(attempt, 64)-1)) //nolint:gosec // attempts count from 1
+	doubled := new(big.Int).Lsh(big.NewInt(int64(b.Base)), uint(min(attempt, 64)-1))
 	if longest := big.NewInt(int64(b.Max)); doubled.Cmp(longest) > 0 {
 		return b.Max
 	}

@@ -44,6 +44,8 @@ func ValidID(prefix, id string) bool {
 	if !ok || len(rest) != idLength {
 		return false
 	}
-	_, err := idEncoding.DecodeString(rest)
-	return err == nil
+	// The decoder passes over line breaks and surplus bits; the same text comes
+	// back of an id alone.
+	b, err := idEncoding.DecodeString(rest)
+	return err == nil && idEncoding.EncodeToString(b) == rest
 }

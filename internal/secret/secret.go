@@ -5,18 +5,29 @@ import "log/slog"
 
 const mask = "***"
 
-// String is a secret. However it is printed, encoded or logged, it shows as
-// "***"; only Reveal gives the value.
-type String struct{ value string }
+// String is a secret. It is printed, encoded and logged as "***", and never as
+// its value; only Reveal gives that.
+//
+// Two secrets of one value are not equal by ==.
+type String struct {
+	// value is behind a pointer since fmt prints a String in an unexported
+	// field without asking its methods: then it prints an address.
+	value *string
+}
 
 // New makes a secret of value.
-func New(value string) String { return String{value} }
+func New(value string) String { return String{&value} }
 
 // Reveal returns the value, to be handed to what needs it and nowhere else.
-func (s String) Reveal() string { return s.value }
+func (s String) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // Empty reports whether there is no value.
-func (s String) Empty() bool { return s.value == "" }
+func (s String) Empty() bool { return s.Reveal() == "" }
 
 // String implements fmt.Stringer.
 func (s String) String() string {

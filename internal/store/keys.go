@@ -25,7 +25,10 @@ func filePinPrefix(project, file string) string { return "files/" + project + "/
 func batchMarkPrefix(project string) string { return "batches/" + project + "/created/" }
 
 // Run names the objects of one batch's run.
-type Run struct{ Project, Batch string }
+type Run struct {
+	Project string `json:"project"`
+	Batch   string `json:"batch"`
+}
 
 // Prefix starts the keys of all that the run keeps.
 func (r Run) Prefix() string { return "batches/" + r.Project + "/runs/" + r.Batch + "/" }

@@ -51,7 +51,8 @@ func (s *Store) openManifest(ctx context.Context, m Manifest, offset, length int
 }
 
 // manifestReader reads the parts of a manifest one after the other, with one
-// open at a time.
+// open at a time. A part that is shorter than the manifest says ends it with
+// io.ErrUnexpectedEOF.
 type manifestReader struct {
 	ctx   context.Context
 	store *Store
@@ -59,6 +60,7 @@ type manifestReader struct {
 	skip  int64 // bytes still to be passed over before the first one wanted
 	left  int64 // bytes still wanted
 	open  io.ReadCloser
+	due   int64 // those of them that lie in the open part
 }
 
 // Read implements io.Reader.
@@ -71,11 +73,15 @@ func (r *manifestReader) Read(p []byte) (int, error) {
 		}
 		n, err := r.open.Read(p)
 		r.left -= int64(n)
+		r.due -= int64(n)
 		if err == io.EOF {
 			_ = r.open.Close()
 			r.open, err = nil, nil
+			if r.due > 0 {
+				r.parts = nil // the next part would stand in the place of what is missing
+			}
 		}
-		if n > 0 || err != nil {
+		if n > 0 || err != nil || len(p) == 0 {
 			return n, err
 		}
 	}
@@ -94,11 +100,12 @@ func (r *manifestReader) next() error {
 		return io.ErrUnexpectedEOF
 	}
 	part := r.parts[0]
-	open, err := r.store.Reader(r.ctx, part.Key, r.skip, min(part.Bytes-r.skip, r.left))
+	due := min(part.Bytes-r.skip, r.left)
+	open, err := r.store.Reader(r.ctx, part.Key, r.skip, due)
 	if err != nil {
 		return err
 	}
-	r.open, r.parts, r.skip = open, r.parts[1:], 0
+	r.open, r.due, r.parts, r.skip = open, due, r.parts[1:], 0
 	return nil
 }
 

@@ -173,21 +173,29 @@ func (s *Store) DeleteUnfinished(ctx context.Context, prefix string, age time.Du
 	return nil
 }
 
+// Sizes of the pages in which objects are listed. A local folder is walked from
+// its start for every page, so each is larger than the one before.
+const (
+	firstPage   = 1000
+	growth      = 4
+	largestPage = 1 << 18
+)
+
 func (s *Store) list(ctx context.Context, prefix string) iter.Seq2[*blob.ListObject, error] {
 	return func(yield func(*blob.ListObject, error) bool) {
-		it := s.bucket.List(&blob.ListOptions{Prefix: prefix})
-		for {
-			obj, err := it.Next(ctx)
-			if errors.Is(err, io.EOF) {
-				return
-			}
+		token := blob.FirstPageToken
+		for size := firstPage; len(token) > 0; size = min(size*growth, largestPage) {
+			page, next, err := s.bucket.ListPage(ctx, token, size, &blob.ListOptions{Prefix: prefix})
 			if err != nil {
 				yield(nil, wrap("list", prefix, err))
 				return
 			}
-			if !yield(obj, nil) {
-				return
+			for _, obj := range page {
+				if !yield(obj, nil) {
+					return
+				}
 			}
+			token = next
 		}
 	}
 }
@@ -196,6 +204,8 @@ func (s *Store) list(ctx context.Context, prefix string) iter.Seq2[*blob.ListObj
 // killed process leaves them behind; no key of ours ends so.
 const tempSuffix = ".tmp"
 
+// wrap says what failed. A missing object is ErrNotFound, which makes sense for
+// reading only: a write that finds its file or folder gone has failed.
 func wrap(operation, key string, err error) error {
 	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%s %s: %w", operation, key, ErrNotFound)

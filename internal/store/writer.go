@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -33,7 +34,7 @@ func (s *Store) Create(ctx context.Context, key string) (*Writer, error) {
 	})
 	if err != nil {
 		cancel()
-		return nil, wrap("write", key, err)
+		return nil, fmt.Errorf("write %s: %w", key, err)
 	}
 	w.w = bw
 	return w, nil
@@ -43,7 +44,7 @@ func (s *Store) Create(ctx context.Context, key string) (*Writer, error) {
 func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.w.Write(p)
 	if err != nil {
-		return n, wrap("write", w.key, err)
+		return n, fmt.Errorf("write %s: %w", w.key, err)
 	}
 	return n, nil
 }
@@ -55,15 +56,15 @@ func (w *Writer) Commit() error {
 	if w.file != nil {
 		if err := w.file.Sync(); err != nil {
 			w.Abort()
-			return wrap("sync", w.key, err)
+			return fmt.Errorf("sync %s: %w", w.key, err)
 		}
 	}
 	if err := w.w.Close(); err != nil {
-		return wrap("write", w.key, err)
+		return fmt.Errorf("write %s: %w", w.key, err)
 	}
 	if w.file != nil {
 		if err := w.dirs.sync(filepath.Dir(w.file.Name())); err != nil {
-			return wrap("sync", w.key, err)
+			return fmt.Errorf("sync %s: %w", w.key, err)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -48,7 +49,7 @@ func (e *exchanger) Do(req *http.Request) (*http.Response, error) {
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
 	maps.Copy(req.Header, e.header)
 
-	res, err := e.client.Do(req)
+	res, err := e.client.Do(req) //nolint:gosec // where to is the operator's choice
 	if err != nil {
 		x.err = err
 		return nil, err
@@ -84,10 +85,13 @@ func readAll(res *http.Response) ([]byte, error) {
 	return b, err
 }
 
+// whole reports whether a whole response came.
+func (x *exchange) whole() bool { return x.err == nil && x.status != 0 }
+
 // outcome is what the call came to. err is go-openai's.
 func (x *exchange) outcome(err error) (llm.Response, error) {
 	id := x.header.Get("X-Request-Id")
-	if x.err != nil || x.status == 0 {
+	if !x.whole() {
 		return llm.Response{}, x.failure(err)
 	}
 	success := x.status >= http.StatusOK && x.status < http.StatusMultipleChoices
@@ -107,15 +111,21 @@ func (x *exchange) outcome(err error) (llm.Response, error) {
 	case x.status < http.StatusBadRequest:
 		e.Code, e.Message = llm.CodeInvalid, errRedirect.Error()
 	case errors.As(err, &api):
-		errType, e.Message = api.Type, api.Message
-		if api.Code != nil {
-			e.Code = fmt.Sprint(api.Code)
-		}
+		errType, e.Code, e.Message = api.Type, codeOf(api), cmp.Or(api.Message, http.StatusText(x.status))
 	default:
 		e.Code, e.Message = llm.CodeInvalid, http.StatusText(x.status)
 	}
 	e.Kind = llm.Classify(x.status, x.header, errType, e.Code)
 	return llm.Response{}, e
+}
+
+// codeOf returns the code of an error, which some providers send as a number.
+// Zero is what go-openai makes of null.
+func codeOf(e *goopenai.APIError) string {
+	if e.Code == nil || e.Code == 0 {
+		return ""
+	}
+	return fmt.Sprint(e.Code)
 }
 
 // failure is a call that no whole response came of. Err is nil only if
@@ -144,5 +154,6 @@ func neverConnected(err error) bool {
 		record tls.RecordHeaderError
 	)
 	return errors.As(err, &dns) || errors.As(err, &cert) || errors.As(err, &record) ||
+		errors.Is(err, http.ErrSchemeMismatch) || // net/http puts it in place of a record error
 		errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
 }

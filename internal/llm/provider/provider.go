@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	goopenai "github.com/sashabaranov/go-openai"
@@ -80,6 +81,10 @@ func (c Config) client() (goopenai.ClientConfig, error) {
 			return conf, fmt.Errorf("provider of shape %s: a base URL is needed", c.Shape)
 		}
 		conf = goopenai.DefaultAzureConfig(c.Key.Reveal(), c.BaseURL)
+		// go-openai puts the deployment into the URL as it is, and it comes from
+		// whoever wrote the request.
+		deployment := conf.AzureModelMapperFunc
+		conf.AzureModelMapperFunc = func(model string) string { return url.PathEscape(deployment(model)) }
 		if c.Shape == AzureAD {
 			conf.APIType = goopenai.APITypeAzureAD
 		}
@@ -117,7 +122,7 @@ func (p *Provider) Call(ctx context.Context, r llm.Request) (llm.Response, error
 	callCtx, cancel := context.WithTimeout(context.WithValue(ctx, exchangeKey{}, x), r.Timeout)
 	defer cancel()
 	err := call(callCtx, p.client, p.model(r))
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !x.whole() { // a whole answer is paid for
 		return llm.Response{}, ctx.Err()
 	}
 	return x.outcome(err)
