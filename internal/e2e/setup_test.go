@@ -33,6 +33,7 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	defer stopShared()
 	binary = filepath.Join(dir, "headrace")
 	build := exec.Command("go", "build", "-o", binary, "github.com/headrace/headrace/cmd/headrace")
 	build.Stderr = os.Stderr
@@ -60,22 +61,29 @@ type process struct {
 // provider settings, plus env. The test's end kills it.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), exited: make(chan struct{}), stderr: newOutput(), stdout: newOutput()}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}, env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
-	p.cmd.Dir = t.TempDir()
-	require.NoError(t, p.cmd.Start())
-	go func() {
-		_ = p.cmd.Wait()
-		p.code = p.cmd.ProcessState.ExitCode()
-		close(p.exited)
-	}()
+	p := launch(t, t.TempDir(), env, args...)
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
 			t.Logf("headrace %s\nstdout:\n%s\nstderr:\n%s", strings.Join(args, " "), tail(p.stdout), tail(p.stderr))
 		}
 	})
+	return p
+}
+
+// launch starts headrace in dir, to run until somebody kills it.
+func launch(t *testing.T, dir string, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(binary, args...), exited: make(chan struct{}), stderr: newOutput(), stdout: newOutput()}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}, env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
+	p.cmd.Dir = dir
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		_ = p.cmd.Wait()
+		p.code = p.cmd.ProcessState.ExitCode()
+		close(p.exited)
+	}()
 	return p
 }
 
