@@ -25,22 +25,27 @@ import (
 	"github.com/headrace/headrace/internal/devserver"
 )
 
-// withoutEnv lists settings to leave out, separated by commas: see
-// Tuning.Without. It is how the table of the decision record was made:
+// The environment of a measurement: settings to leave out, separated by commas
+// (see Tuning.Without), a pragma to change, another number of shards. It is how
+// the table of the decision record was made:
 //
 //	go test ./internal/devserver -run '^$' -bench . -benchtime 3s
 //	HEADRACE_WITHOUT=indexes go test ./internal/devserver -run '^$' -bench . -benchtime 3s
-const withoutEnv = "HEADRACE_WITHOUT"
+const (
+	withoutEnv = "HEADRACE_WITHOUT"
+	pragmaEnv  = "HEADRACE_PRAGMA" // name=value
+	shardsEnv  = "HEADRACE_SHARDS"
+)
 
 func benchTuning() devserver.Tuning {
 	t := devserver.Tuned()
 	if names := os.Getenv(withoutEnv); names != "" {
 		t = t.Without(strings.Split(names, ",")...)
 	}
-	if k, v, ok := strings.Cut(os.Getenv("PRAGMA"), "="); ok {
+	if k, v, ok := strings.Cut(os.Getenv(pragmaEnv), "="); ok {
 		t = t.WithPragma(k, v)
 	}
-	if n, err := strconv.Atoi(os.Getenv("SHARDS")); err == nil {
+	if n, err := strconv.Atoi(os.Getenv(shardsEnv)); err == nil {
 		t = t.WithShards(int32(n))
 	}
 	return t
@@ -145,6 +150,7 @@ func concurrently(b *testing.B, callers []int, f func(b *testing.B, c client.Cli
 
 func BenchmarkWorkflowStart(b *testing.B) {
 	concurrently(b, []int{1, 8}, func(b *testing.B, c client.Client) func(int) error {
+		b.Helper()
 		return func(i int) error {
 			_, err := c.ExecuteWorkflow(b.Context(), startOptions(i), nothing)
 			return err
@@ -155,6 +161,7 @@ func BenchmarkWorkflowStart(b *testing.B) {
 // BenchmarkEcho measures a workflow of one activity from its start to its result.
 func BenchmarkEcho(b *testing.B) {
 	concurrently(b, []int{1, 8}, func(b *testing.B, c client.Client) func(int) error {
+		b.Helper()
 		return func(i int) error {
 			run, err := c.ExecuteWorkflow(b.Context(), startOptions(i), echo, "hello")
 			if err != nil {
@@ -169,6 +176,7 @@ func BenchmarkEcho(b *testing.B) {
 // then.
 func BenchmarkUpdate(b *testing.B) {
 	concurrently(b, []int{1, 4, 16}, func(b *testing.B, c client.Client) func(int) error {
+		b.Helper()
 		execute(b, c, "ledger", ledger, 0)
 		return func(int) error {
 			_, err := lease(b.Context(), c, "ledger")
@@ -180,6 +188,7 @@ func BenchmarkUpdate(b *testing.B) {
 // BenchmarkTimer measures a workflow of one timer of 10 ms.
 func BenchmarkTimer(b *testing.B) {
 	concurrently(b, []int{1}, func(b *testing.B, c client.Client) func(int) error {
+		b.Helper()
 		return func(i int) error {
 			run, err := c.ExecuteWorkflow(b.Context(), startOptions(i), nap, 10*time.Millisecond)
 			if err != nil {
@@ -193,6 +202,7 @@ func BenchmarkTimer(b *testing.B) {
 // BenchmarkDescribe measures the most that the frontend lets through.
 func BenchmarkDescribe(b *testing.B) {
 	concurrently(b, []int{16}, func(b *testing.B, c client.Client) func(int) error {
+		b.Helper()
 		execute(b, c, "described", nap, time.Hour)
 		return func(int) error {
 			_, err := c.DescribeWorkflowExecution(b.Context(), "described", "")

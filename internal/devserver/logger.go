@@ -11,7 +11,11 @@ import (
 	"go.temporal.io/server/common/log/tag"
 )
 
-const keyError = "error"
+// Keys of log attributes.
+const (
+	keyError = "error"
+	keyStep  = "step"
+)
 
 // levelTrace is for what the server itself calls debug.
 const levelTrace = slog.LevelDebug - 4
@@ -113,5 +117,5 @@ func (l *quietLogger) log(level slog.Level, msg string, tags []tag.Tag) {
 	for _, t := range slices.Concat(l.tags, tags) {
 		attrs = append(attrs, slog.Any(t.Key(), t.Value()))
 	}
-	slog.New(l.handler).LogAttrs(l.ctx, level, msg, attrs...)
+	slog.New(l.handler).LogAttrs(l.ctx, level, msg, attrs...) //nolint:sloglint // the message is the server's
 }

@@ -42,6 +42,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Faults makes the database fail now and then. It is for tests.
 	Faults Faults
+	// LongHistory is the number of events from which on a workflow is told to
+	// continue as new, 0 for Temporal's own. It is for tests.
+	LongHistory int
 }
 
 // complete returns o with its defaults filled in, or what is wrong with it.

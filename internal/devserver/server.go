@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/temporal"
 )
 
@@ -39,7 +40,11 @@ type Server struct {
 //
 // ctx bounds the start only: it ends with Stop.
 func Start(ctx context.Context, o Options) (*Server, error) {
-	return start(ctx, o, tuned())
+	t := tuned()
+	if o.LongHistory > 0 {
+		t.dynamic = append(t.dynamic, setting{dynamicconfig.HistoryCountSuggestContinueAsNew, o.LongHistory})
+	}
+	return start(ctx, o, t)
 }
 
 func start(ctx context.Context, o Options, t tuning) (*Server, error) {
@@ -72,7 +77,7 @@ func (s *Server) start(ctx context.Context, o Options, t tuning) (err error) {
 	if err := s.db.prepare(ctx, o, t); err != nil {
 		return fmt.Errorf("prepare %s: %w", s.db.path, err)
 	}
-	s.quiet = newQuietLogger(s.ctx, o.Logger)
+	s.quiet = newQuietLogger(s.ctx, o.Logger) //nolint:contextcheck // the server outlives the start
 	if err := s.startTemporal(ctx, o, t, ports); err != nil {
 		return err
 	}
@@ -159,8 +164,8 @@ func (s *Server) stopTemporal() {
 	s.warn("checkpoint temporal database", s.db.checkpoint(s.ctx))
 }
 
-func (s *Server) warn(what string, err error) {
+func (s *Server) warn(step string, err error) {
 	if err != nil {
-		s.logger.LogAttrs(s.ctx, slog.LevelWarn, what, slog.Any(keyError, err))
+		s.logger.LogAttrs(s.ctx, slog.LevelWarn, "temporal server: stop", slog.String(keyStep, step), slog.Any(keyError, err))
 	}
 }

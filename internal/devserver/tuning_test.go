@@ -98,3 +98,28 @@ func TestUpdatesGoOnOverContinueAsNew(t *testing.T) {
 		require.Equal(t, i+1, n)
 	}
 }
+
+// wander is a workflow that naps until it should continue as new, and returns
+// how often it has.
+func wander(ctx workflow.Context) (naps int, err error) {
+	for !workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if err := workflow.Sleep(ctx, time.Millisecond); err != nil {
+			return naps, err
+		}
+		naps++
+	}
+	return naps, nil
+}
+
+func TestWhatHistoryIsLongCanBeSet(t *testing.T) {
+	t.Parallel()
+	c := dial(t, startServer(t, devserver.Options{LongHistory: 30}))
+	w := worker.New(c, queue, worker.Options{})
+	w.RegisterWorkflow(wander)
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	var naps int
+	require.NoError(t, execute(t, c, "wander", wander).Get(t.Context(), &naps))
+	require.Positive(t, naps)
+	require.Less(t, naps, 30)
+}

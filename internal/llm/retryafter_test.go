@@ -16,9 +16,9 @@ const (
 	headerAfter             = "Retry-After"
 	headerAfterMs           = "Retry-After-Ms"
 	headerRemainingRequests = "X-Ratelimit-Remaining-Requests"
-	headerRemainingTokens   = "X-Ratelimit-Remaining-Tokens" //nolint:gosec // a name
+	headerRemainingTokens   = "X-Ratelimit-Remaining-Tokens"
 	headerResetRequests     = "X-Ratelimit-Reset-Requests"
-	headerResetTokens       = "X-Ratelimit-Reset-Tokens" //nolint:gosec // a name
+	headerResetTokens       = "X-Ratelimit-Reset-Tokens"
 )
 
 // now is the time of the answers in these tests, a whole second.

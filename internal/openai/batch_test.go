@@ -20,7 +20,7 @@ func requireGolden(t *testing.T, name string, v any) []byte {
 	require.NoError(t, err)
 	var pretty bytes.Buffer
 	require.NoError(t, json.Indent(&pretty, got, "", "  "))
-	want, err := os.ReadFile(filepath.Join("testdata", name)) //nolint:gosec // one of ours
+	want, err := os.ReadFile(filepath.Join("testdata", name))
 	require.NoError(t, err)
 	require.Equal(t, string(want), pretty.String()+"\n")
 	return got
