@@ -1,0 +1,63 @@
+// Bench measures headrace as a whole, next to a bare loop that makes the same
+// calls in the same run. It prints progress on standard error and, at the end,
+// one Markdown table on standard output.
+//
+//	go run ./bench                      everything; about a quarter of an hour
+//	go run ./bench -only calls,memory   some of it
+//	go run ./bench -quick               small sizes, to see that it works
+//
+// The headrace program is built once and runs as it does for users, in
+// processes of its own. So do the upstream (headrace sim, started anew for each
+// repetition) and the bare loops, which are this program in another role: each
+// side pays for a process, a scheduler and a garbage collector. Repetitions are
+// interleaved (A B A B), figures are medians, and a run whose results are not
+// complete, in order and called for once each is an error, not a figure. All
+// processes share the machine, so the upstream takes its part of it on either
+// side.
+//
+// A line of input has about 300 bytes, and no two have the same body. Files are
+// kept in the system's temporary folder, or below -dir: where that is memory
+// rather than a disk, syncing costs nothing and flatters headrace.
+//
+// # What is measured
+//
+// calls: the time of 10,000 calls, 256 at once, to an upstream that takes around
+// 200 ms (lognormal, sigma 0.5, the same draw for the same body). The bare loop
+// uses go-openai over kept connections, as many as calls in flight, and writes
+// each answer as one line as soon as it comes; it neither syncs nor sorts.
+// "Whole process" is from the start of a process to its end, with the start of
+// the embedded Temporal on headrace's side; "first to last call" is what the
+// upstream saw; "dev that is up" is upload, creation, polling and download.
+//
+// rate: calls per second over 100,000 calls to an upstream that answers at
+// once, 64 and 256 at a time, in the same ways, against go-openai and against
+// net/http that passes bytes through and decodes nothing.
+//
+// memory: the resident set of dev, which hosts the worker, while it runs one
+// batch of 1,000,000 lines, against 20 batches of 10,000 lines one after the
+// other. One small batch would be over before the garbage collector has found
+// its pace, so that its peak would be that of the start; as many as add up to
+// the same million would weigh Temporal's caches of 100 workflows instead.
+// Peak is VmHWM from start to end, upload and validation included; steady is
+// the median of VmRSS while batches are in progress.
+//
+// plan: jsonl.Plan over a file of 1,000,000 lines and 300 MB with GOMAXPROCS=1.
+//
+// ready: dev from the start of its process to /readyz, in a new folder and in
+// one with a past batch.
+//
+// crash: dev is killed (SIGKILL) in the middle of 10,000 calls, 64 at once,
+// around 100 ms, and started again at once in the same folder. What may be called
+// again is what was in flight and what the upstream finished in the last 250 ms.
+//
+// cancel: calls take 10 s and 64 are in flight. From SIGINT to run, and from a
+// cancellation with abort to dev, until the upstream sees none of them any more.
+//
+// The engine alone is measured by the benchmarks of internal/engine.
+//
+// # Reading order
+//
+// main.go, contest.go (two sides of one load), a file for each measure; below
+// them process.go, upstream.go, service.go, loop.go (the bare loops), input.go
+// and table.go.
+package main
