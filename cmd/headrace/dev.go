@@ -86,7 +86,7 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 	if err := s.startWorker(ctx, upstream, devGrace); err != nil {
 		return err
 	}
-	url := s.serve(listener)
+	url := s.serve(ctx, listener)
 	note := []string{"headrace is ready", "API " + url + "/v1", "Temporal UI " + server.UIURL(), "data " + f.data}
 	note = append(note, "calls go to "+upstream.Name())
 	if upstream.Simulated {

@@ -54,7 +54,7 @@ func newAPI(p program) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, _ = fmt.Fprintf(p.stdout, "headrace api is ready · API %s/v1\n", s.serve(listener))
+			_, _ = fmt.Fprintf(p.stdout, "headrace api is ready · API %s/v1\n", s.serve(ctx, listener))
 			<-ctx.Done()
 			return nil
 		},

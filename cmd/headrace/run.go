@@ -133,5 +133,5 @@ func (s *stack) startAll(ctx context.Context, data string, upstream config.Upstr
 	if err := s.startWorker(ctx, upstream, 0); err != nil {
 		return "", err
 	}
-	return s.serve(listener), nil
+	return s.serve(ctx, listener), nil
 }

@@ -132,8 +132,29 @@ const (
 	drainTimeout  = 5 * time.Second
 )
 
+// abandonedAfter is the age from which on an unfinished upload is taken for one
+// whose process was killed.
+const abandonedAfter = 24 * time.Hour
+
+// tidyUploads deletes abandoned uploads in the background.
+func (s *stack) tidyUploads(ctx context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := s.store.DeleteAbandonedUploads(ctx, abandonedAfter); err != nil && ctx.Err() == nil {
+			s.logger.Warn("delete abandoned uploads", "error", err)
+		}
+	}()
+	s.onStop(func(context.Context) {
+		cancel()
+		<-done
+	})
+}
+
 // serve starts the API on a listener and returns its URL, without /v1.
-func (s *stack) serve(l net.Listener) string {
+func (s *stack) serve(ctx context.Context, l net.Listener) string {
+	s.tidyUploads(ctx)
 	server := &http.Server{
 		Handler:           api.New(api.Options{Temporal: s.temporal, Store: s.store, Logger: s.logger}),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,

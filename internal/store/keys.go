@@ -11,13 +11,16 @@ const DefaultProject = "default"
 // Keys of files. A file exists if its meta object does; that is written last
 // and deleted first.
 
-func fileMetaPrefix(project string) string    { return "files/" + project + "/meta/" }
+// filesPrefix starts the keys of all files of all projects.
+const filesPrefix = "files/"
+
+func fileMetaPrefix(project string) string    { return filesPrefix + project + "/meta/" }
 func fileMetaKey(project, file string) string { return fileMetaPrefix(project) + file + ".json" }
-func fileDataKey(project, file string) string { return "files/" + project + "/data/" + file }
+func fileDataKey(project, file string) string { return filesPrefix + project + "/data/" + file }
 func fileManifestKey(project, file string) string {
-	return "files/" + project + "/manifests/" + file + ".json"
+	return filesPrefix + project + "/manifests/" + file + ".json"
 }
-func filePinPrefix(project, file string) string { return "files/" + project + "/pins/" + file + "/" }
+func filePinPrefix(project, file string) string { return filesPrefix + project + "/pins/" + file + "/" }
 
 // Keys of batches. What a batch's run writes lies below one prefix; the marks
 // that listings read stand apart, so that a listing walks nothing else.
