@@ -156,6 +156,8 @@ func (c counts) before(t time.Time) int64 {
 
 // follow counts finished calls until so many have succeeded.
 func (u *upstream) follow(ctx context.Context, calls int64) (counts, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
+	defer cancel()
 	var all counts
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
@@ -171,7 +173,7 @@ func (u *upstream) follow(ctx context.Context, calls int64) (counts, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		case <-ticker.C:
 		}
 	}

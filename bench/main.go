@@ -39,6 +39,7 @@ type bench struct {
 	dir      string // for everything; removed at the end
 	self     string // this program
 	headrace string // the program that is measured
+	load     string // of the machine, before the first measure
 	quick    bool
 	repeat   int
 	log      io.Writer
@@ -78,7 +79,7 @@ func execute(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.StringVar(&only, "only", "", "measures to take, separated by commas: "+names())
 	fs.BoolVar(&b.quick, "quick", false, "small sizes and one repetition, to see that it works")
-	fs.IntVar(&b.repeat, "repeat", 0, "repetitions of each side (default 3, or 1 with -quick)")
+	fs.IntVar(&b.repeat, "repeat", 0, "repetitions of each side of a comparison (default 3, or 1 with -quick)")
 	fs.StringVar(&dir, "dir", "", "folder for data (default the system's temporary folder)")
 	fs.StringVar(&b.headrace, "headrace", "", "program to measure (default built from this module)")
 	if err := fs.Parse(args); err != nil {
@@ -95,6 +96,7 @@ func execute(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }()
+	b.load = loadAverage()
 	return b.take(ctx, chosen, os.Stdout)
 }
 

@@ -16,8 +16,13 @@ import (
 	"time"
 )
 
-// patience bounds every wait for something that should happen soon.
-const patience = time.Minute
+// Bounds of waits.
+const (
+	// patience is for what should happen soon.
+	patience = time.Minute
+	// limit is for a whole load; nothing here takes nearly as long.
+	limit = 10 * time.Minute
+)
 
 // process is a child of this one. It ends with the context that it was started
 // with, at the latest.
@@ -73,7 +78,12 @@ func (p *process) stop() {
 // wait waits until the process has ended by itself and well, and returns how
 // long it lived.
 func (p *process) wait() (time.Duration, error) {
-	<-p.exited
+	select {
+	case <-p.exited:
+	case <-time.After(limit):
+		p.kill()
+		return 0, p.failure("does not end")
+	}
 	if p.err != nil {
 		return 0, p.failure("ended: " + p.err.Error())
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,8 +66,13 @@ func (s *service) create(ctx context.Context, file string, concurrency int) (str
 // pollEvery is the time between two looks at a batch, as run looks at its own.
 const pollEvery = 50 * time.Millisecond
 
+// errTooLong ends a wait for a load that is stuck.
+var errTooLong = errors.New("it takes too long")
+
 // final waits until a batch has ended. look, if set, is called at each poll.
 func (s *service) final(ctx context.Context, id string, look func(batch.Object) error) (batch.Object, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
+	defer cancel()
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
@@ -84,7 +90,7 @@ func (s *service) final(ctx context.Context, id string, look func(batch.Object) 
 		}
 		select {
 		case <-ctx.Done():
-			return o, ctx.Err()
+			return o, fmt.Errorf("batch %s is %s: %w", id, o.Status, context.Cause(ctx))
 		case <-s.exited:
 			return o, s.failure("ended")
 		case <-ticker.C:

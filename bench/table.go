@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -94,7 +95,7 @@ func quantile(values []float64, q float64) float64 {
 	if q == 0.5 {
 		return (sorted[(n-1)/2] + sorted[n/2]) / 2
 	}
-	return sorted[min(int(q*float64(n)), n-1)]
+	return sorted[max(int(math.Ceil(q*float64(n))), 1)-1]
 }
 
 func writeTable(out io.Writer, heading string, rows []row) {
@@ -116,8 +117,8 @@ func facts(ctx context.Context, b *bench) string {
 	if b.quick {
 		size = "quick sizes, which show that it works and nothing else"
 	}
-	return fmt.Sprintf("%d cores (%s), %s, %s/%s, %s, commit %s; %s, medians of %d repetitions",
-		runtime.NumCPU(), processor(), runtime.Version(), runtime.GOOS, runtime.GOARCH,
+	return fmt.Sprintf("%d cores (%s), load %s before, data on %s, %s, %s/%s, %s, commit %s; %s; repetitions: %d",
+		runtime.NumCPU(), processor(), b.load, filesystem(b.dir), runtime.Version(), runtime.GOOS, runtime.GOARCH,
 		time.Now().UTC().Format(time.DateOnly), commit(ctx), size, b.repeat)
 }
 
@@ -131,6 +132,36 @@ func processor() string {
 		}
 	}
 	return "unknown"
+}
+
+// loadAverage is that of the last minute.
+func loadAverage() string {
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	minute, _, _ := strings.Cut(string(load), " ")
+	return minute
+}
+
+// filesystem is the kind that a folder is on.
+func filesystem(dir string) string {
+	mounts, err := os.ReadFile("/proc/mounts")
+	if err != nil {
+		return "an unknown filesystem"
+	}
+	longest, kind := "", "an unknown filesystem"
+	for line := range strings.Lines(string(mounts)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 {
+			continue
+		}
+		point := strings.TrimSuffix(fields[1], "/") + "/"
+		if strings.HasPrefix(dir, point) && len(point) >= len(longest) {
+			longest, kind = point, fields[2]
+		}
+	}
+	return kind
 }
 
 // commit is that of the source, with a plus where it was changed since.

@@ -1,0 +1,45 @@
+package main_test
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The measures that cost little run once, in their quick form, so that they
+// cannot rot. What they find on a machine that is busy with tests says nothing,
+// so no target is looked at.
+func TestTheQuickMeasuresRun(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "bench")
+	build, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, string(build))
+
+	var stdout, stderr bytes.Buffer
+	bench := exec.CommandContext(t.Context(), program, "-quick", "-only", "calls,plan,ready", "-dir", t.TempDir())
+	bench.Stdout, bench.Stderr = &stdout, &stderr
+	require.NoError(t, bench.Run(), stderr.String())
+
+	rows := 0
+	for line := range strings.Lines(stdout.String()) {
+		if strings.HasPrefix(line, "| ") {
+			require.Equal(t, 7, strings.Count(line, "|"), line)
+			rows++
+		}
+	}
+	require.Equal(t, 1+4+1+2, rows, stdout.String())
+}
+
+func TestAnUnknownMeasureIsRefused(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "bench")
+	build, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, string(build))
+	out, err := exec.CommandContext(t.Context(), program, "-only", "calls,luck").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), `"luck"`)
+}
