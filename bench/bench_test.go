@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	main "github.com/headrace/headrace/bench"
 )
 
 // The measures that cost little run once, in their quick form, so that they
@@ -36,10 +38,7 @@ func TestTheQuickMeasuresRun(t *testing.T) {
 
 func TestAnUnknownMeasureIsRefused(t *testing.T) {
 	t.Parallel()
-	program := filepath.Join(t.TempDir(), "bench")
-	build, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, string(build))
-	out, err := exec.CommandContext(t.Context(), program, "-only", "calls,luck").CombinedOutput()
-	require.Error(t, err)
-	require.Contains(t, string(out), `"luck"`)
+	require.ErrorContains(t, main.Choose("calls,luck"), `"luck"`)
+	require.NoError(t, main.Choose("calls,memory"))
+	require.NoError(t, main.Choose(""))
 }

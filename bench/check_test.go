@@ -70,7 +70,10 @@ func TestATargetIsReachedAtItsLimit(t *testing.T) {
 
 func TestWhatFinishedBeforeIsNeverOverstated(t *testing.T) {
 	t.Parallel()
-	counts := main.Counts{main.NewCount(100, 5), main.NewCount(110, 7), main.NewCount(120, 9)}
+	var counts main.Counts
+	counts.Note(100, 5)
+	counts.Note(110, 7)
+	counts.Note(120, 9)
 	require.Zero(t, counts.Before(99))
 	require.EqualValues(t, 5, counts.Before(109))
 	require.EqualValues(t, 7, counts.Before(110))

@@ -195,13 +195,13 @@ func (b *bench) restart(ctx context.Context, data string, up *upstream) (*servic
 	// The connections of the dead process are closed long before the new one
 	// can call.
 	var atKill, now simulator.Stats
-	err := until(ctx, often, "the dead process's calls are gone", func() (bool, error) {
+	err := until(ctx, "the dead process's calls are gone", func() (bool, error) {
 		var err error
 		atKill, err = up.stats(ctx)
 		return atKill.InFlight == 0, err
 	})
 	if err == nil {
-		err = until(ctx, often, "dev calls again", func() (bool, error) {
+		err = until(ctx, "dev calls again", func() (bool, error) {
 			var err error
 			now, err = up.stats(ctx)
 			return now.Calls > atKill.Calls, err

@@ -2,12 +2,10 @@ package main
 
 import "time"
 
-// For the tests.
-type (
-	Count  = count
-	Counts = counts
-)
+// Counts are what a kill is judged by.
+type Counts = counts
 
+// For the tests.
 var (
 	AtMost      = atMost
 	AtLeast     = atLeast
@@ -18,13 +16,19 @@ var (
 	Missed      = string(missed)
 )
 
-// NewCount makes a Count.
-var NewCount = func(atMillisecond int, succeeded int64) Count { return count{millisecond(atMillisecond), succeeded} }
+// Note appends a count that was taken at a millisecond.
+func (c *counts) Note(atMillisecond, succeeded int64) {
+	*c = append(*c, count{time.UnixMilli(atMillisecond), succeeded})
+}
 
 // Before returns the count before a millisecond.
-func (c counts) Before(atMillisecond int) int64 { return c.before(millisecond(atMillisecond)) }
+func (c *counts) Before(atMillisecond int64) int64 { return c.before(time.UnixMilli(atMillisecond)) }
 
 // Judge returns the verdict on a value.
 func (b bound) Judge(value float64) string { return string(b.judge(value)) }
 
-func millisecond(n int) time.Time { return time.UnixMilli(int64(n)) }
+// Choose returns why measures cannot be chosen.
+func Choose(only string) error {
+	_, err := choose(only)
+	return err
+}

@@ -175,11 +175,14 @@ func (t *tail) String() string {
 	return string(t.buf)
 }
 
-// until asks again and again, every so often, until the answer is yes.
-func until(ctx context.Context, every time.Duration, what string, yes func() (bool, error)) error {
+// often is the time between two questions where milliseconds count.
+const often = 2 * time.Millisecond
+
+// until asks often, until the answer is yes.
+func until(ctx context.Context, what string, yes func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(often)
 	defer ticker.Stop()
 	for {
 		ok, err := yes()

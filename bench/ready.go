@@ -85,7 +85,7 @@ func (b *bench) readyIn(ctx context.Context, data, upstream string) (time.Durati
 		return 0, err
 	}
 	defer p.stop()
-	err = until(ctx, often, "dev is ready", func() (bool, error) {
+	err = until(ctx, "dev is ready", func() (bool, error) {
 		select {
 		case <-p.exited:
 			return false, p.failure("ended")

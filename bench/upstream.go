@@ -68,12 +68,9 @@ func (u *upstream) stats(ctx context.Context) (simulator.Stats, error) {
 	return s, json.NewDecoder(res.Body).Decode(&s)
 }
 
-// often is the time between two questions where milliseconds count.
-const often = 2 * time.Millisecond
-
 // busy waits until so many calls are in flight and returns when they were.
 func (u *upstream) busy(ctx context.Context, calls int64) (time.Time, error) {
-	err := until(ctx, often, fmt.Sprintf("%d calls are in flight", calls), func() (bool, error) {
+	err := until(ctx, fmt.Sprintf("%d calls are in flight", calls), func() (bool, error) {
 		s, err := u.stats(ctx)
 		return s.InFlight == calls, err
 	})
