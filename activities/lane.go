@@ -93,7 +93,19 @@ func (l *lane) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.ledger.ask(ctx, ledger.Request{Commits: l.recorder.Commits(), Leaving: true})
+	return l.leave(ctx)
+}
+
+// leaveLimit bounds how long a lane tries to take its leave. It sends no
+// heartbeats by then.
+const leaveLimit = 30 * time.Second
+
+// leave tells the ledger what the lane has finished. A cancelled activity does
+// so too: otherwise the next lane would read again what this one has written.
+func (l *lane) leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveLimit)
+	defer cancel()
+	_, err := l.ledger.ask(ctx, ledger.Request{Commits: l.recorder.Commits(), Leaving: true})
 	return err
 }
 

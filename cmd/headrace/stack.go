@@ -60,10 +60,15 @@ func (s *stack) startTemporal(ctx context.Context, o devserver.Options) (*devser
 
 const defaultNamespace = "default"
 
+// memoWarning is the size in bytes of a memo above which the SDK warns. A batch
+// with all the metadata that it may have is within it.
+const memoWarning = 64 << 10
+
 // connect connects to a Temporal server.
 func (s *stack) connect(ctx context.Context, address, namespace string) error {
 	c, err := client.DialContext(ctx, client.Options{
 		HostPort: address, Namespace: namespace, Logger: worker.Logger(s.logger),
+		PayloadLimits: client.PayloadLimitOptions{MemoSizeWarning: memoWarning},
 	})
 	if err != nil {
 		return fmt.Errorf("connect to Temporal at %s: %w", address, err)
