@@ -35,7 +35,7 @@ func New(o Options) *API {
 	engine.HandleMethodNotAllowed = true
 	engine.UseRawPath, engine.RedirectTrailingSlash = true, false
 	a.routes(engine)
-	a.handler = a.refuseForeignPages(engine)
+	a.handler = identify(refuseForeignPages(engine))
 	return a
 }
 
@@ -44,7 +44,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.Serv
 
 // refuseForeignPages keeps pages of other sites, open in the browser of
 // somebody who runs headrace, from posting to it.
-func (a *API) refuseForeignPages(next http.Handler) http.Handler {
+func refuseForeignPages(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, errForeignPage)

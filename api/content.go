@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net/http"
 
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/store"
@@ -68,4 +69,36 @@ func (f *fileContent) Close() error {
 
 func attachment(filename string) string {
 	return mime.FormatMediaType("attachment", map[string]string{"filename": filename})
+}
+
+// rangeRefuser makes an OpenAI error of the plain text with which
+// http.ServeContent answers a range that a file does not have.
+type rangeRefuser struct {
+	http.ResponseWriter
+
+	refused bool
+}
+
+var errRange = &openai.Error{
+	Status: http.StatusRequestedRangeNotSatisfiable, Type: openai.TypeInvalidRequest,
+	Message: "The file does not have the range that was asked for.",
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *rangeRefuser) WriteHeader(status int) {
+	if status != errRange.Status {
+		r.ResponseWriter.WriteHeader(status)
+		return
+	}
+	r.refused = true
+	r.Header().Del("Content-Disposition")
+	writeError(r.ResponseWriter, errRange)
+}
+
+// Write implements http.ResponseWriter.
+func (r *rangeRefuser) Write(p []byte) (int, error) {
+	if r.refused {
+		return len(p), nil
+	}
+	return r.ResponseWriter.Write(p)
 }

@@ -33,11 +33,13 @@ var errForeignPage = &openai.Error{
 	Message: "Cross-origin requests from browsers are not accepted.",
 }
 
-// identify gives the request an id and lets nobody guess types.
-func (a *API) identify(c *gin.Context) {
-	c.Header(headerRequestID, openai.NewID(openai.PrefixRequest))
-	c.Header("X-Content-Type-Options", "nosniff")
-	c.Next()
+// identify gives every request an id and lets nobody guess types.
+func identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(headerRequestID, openai.NewID(openai.PrefixRequest))
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // recover turns a panic into an error. One that net/http asks for passes.

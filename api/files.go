@@ -70,7 +70,7 @@ func (a *API) fileContent(c *gin.Context) error {
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", attachment(f.Filename))
 	h.Set("Etag", `"`+f.ID+`"`) // the bytes of a file never change
-	http.ServeContent(c.Writer, c.Request, "", time.Unix(f.CreatedAt, 0), content)
+	http.ServeContent(&rangeRefuser{ResponseWriter: c.Writer}, c.Request, "", time.Unix(f.CreatedAt, 0), content)
 	if content.err != nil {
 		a.logFailure(c, content.err)
 		panic(http.ErrAbortHandler) // the client must not take a part for the whole

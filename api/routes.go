@@ -11,7 +11,7 @@ import (
 
 // routes is every route there is.
 func (a *API) routes(e *gin.Engine) {
-	e.Use(a.identify, a.recover)
+	e.Use(a.recover)
 	e.NoRoute(a.handle(noRoute))
 	e.NoMethod(a.handle(noMethod))
 
