@@ -218,7 +218,7 @@ func eventually(t *testing.T, condition func() bool, format string, args ...any)
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !condition() {
-		require.True(t, time.Now().Before(deadline), format, args)
+		require.Truef(t, time.Now().Before(deadline), format, args...)
 		time.Sleep(pollEvery)
 	}
 }
