@@ -89,12 +89,12 @@ func scenarios() map[string]func(*stage) string {
 			o.CompletionWindow = "2s"
 			return s.play(requests(100), o, openai.Expired)
 		},
-		"cancelled": func(s *stage) string { return s.cancelled(`{}`) },
-		"aborted":   func(s *stage) string { return s.cancelled(`{"headrace":{"abort":true}}`) },
+		"cancelled": func(s *stage) string { return s.cancelled(gently) },
+		"aborted":   func(s *stage) string { return s.cancelled(atOnce) },
 		"cancelled_before_a_worker_came": func(s *stage) string {
 			s.work.kill()
 			o := submit(s.t, s.url, requests(20), concurrently(4))
-			cancel(s.t, s.url, o.ID, `{}`)
+			cancel(s.t, s.url, o.ID, gently)
 			s.worker(s.up.URL())
 			return s.end(o, openai.Cancelled)
 		},

@@ -1,0 +1,99 @@
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/headrace/internal/devserver"
+	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/simulator"
+)
+
+func TestABatchGoesOnWhenTemporalComesBack(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]time.Duration{
+		"before lanes are missed": 2 * time.Second,
+		"after they are":          8 * time.Second,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testOutage(t, away)
+		})
+	}
+}
+
+// testOutage takes Temporal away from a cluster in the middle of a batch.
+func testOutage(t *testing.T, away time.Duration) {
+	t.Helper()
+	const n, hands = 5000, 2 * laneHands
+	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
+	w, dir, port := watch(t, up.Simulator), t.TempDir(), freePort(t)
+	p, address := devTemporal(t, dir, port, up.URL())
+	register(t, address, ownNamespace)
+	c := newCluster(t, address, ownNamespace)
+	for range 2 {
+		c.worker(up.URL())
+	}
+	o := submit(t, c.url, requests(n), concurrently(hands))
+	w.awaitCalls(0, n/4)
+	allowed := w.kill(p, hands)
+	lasts(t, away)
+	before := up.Stats().Calls
+	t.Logf("%d of %d calls made when Temporal comes back", before, n)
+	devTemporal(t, dir, port, up.URL())
+
+	o = awaitEnd(t, c.url, o.ID, openai.Completed)
+	answers, _ := requireEach(t, c.url, o, n)
+	require.Len(t, answers, n)
+	w.requireRepeatedAtMost(allowed, n)
+}
+
+// lasts lets time pass that an outage takes.
+func lasts(t *testing.T, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
+}
+
+func TestABatchCompletesThoughTheDatabaseFails(t *testing.T) {
+	t.Parallel()
+	const n = 3000
+	often := map[devserver.Fault]float64{
+		devserver.FaultTimeout: 0.02, devserver.FaultExecuteAndTimeout: 0.02, devserver.FaultUnavailable: 0.03,
+	}
+	address := devServer(t, devserver.Options{Faults: devserver.Faults{Rates: map[string]map[devserver.Fault]float64{
+		"CreateWorkflowExecution": often, "UpdateWorkflowExecution": often, "GetWorkflowExecution": often,
+		"CreateTasks": often, "GetTasks": often, "AppendHistoryNodes": often, "GetHistoryTasks": often, "UpdateShard": often,
+	}}})
+	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
+	c := newCluster(t, address, devserver.DefaultNamespace)
+	c.worker(up.URL())
+	c.worker(up.URL())
+	o := submit(t, c.url, requests(n), concurrently(2*laneHands))
+	o = awaitEnd(t, c.url, o.ID, openai.Completed)
+	answers, _ := requireEach(t, c.url, o, n)
+	require.Len(t, answers, n)
+	t.Logf("%d calls repeated", up.Stats().DuplicateCalls)
+}
+
+func TestABatchThatContinuesAsNewIsOneBatch(t *testing.T) {
+	t.Parallel()
+	const n = 5000
+	up := sim(t, simulator.Options{Latency: latency(t, "uniform:20ms,80ms")})
+	c := newCluster(t, devServer(t, devserver.Options{LongHistory: longHistory}), devserver.DefaultNamespace)
+	c.worker(up.URL())
+	o := submit(t, c.url, requests(n), concurrently(4*laneHands))
+	o = awaitEnd(t, c.url, o.ID, openai.Completed)
+	answers, _ := requireEach(t, c.url, o, n)
+	require.Len(t, answers, n)
+	require.EqualValues(t, n, up.Stats().Calls, "lanes that make room for the next run finish what they call")
+	runs := len(c.histories(o.ID))
+	t.Logf("%d runs", runs)
+	require.Greater(t, runs, 2)
+}
