@@ -165,8 +165,11 @@ func (r *Recorder) note(err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.trouble.err == nil {
+	switch {
+	case r.trouble.err == nil:
 		r.trouble.since = time.Now()
+	case err == nil:
+		r.written.Broadcast()
 	}
 	r.trouble.err = err
 }

@@ -39,7 +39,7 @@ type Recorder struct {
 	slots  chan struct{}
 
 	mu        sync.Mutex
-	written   sync.Cond // something has been written, or a writer has ended
+	written   sync.Cond // something has been written, a writer has ended, or writing works again
 	chunks    map[int64]*chunk
 	writing   int   // chunks that are being written
 	unwritten int64 // bytes in memory alone
@@ -93,12 +93,12 @@ func (r *Recorder) Open(ctx context.Context, id int64, requests int, touched boo
 }
 
 // Put adds the line of one request, which ends with a line break and belongs
-// to the recorder from here on. It waits while too much is unwritten, until
-// ctx ends.
+// to the recorder from here on. It waits while too much is unwritten and while
+// writing fails, until ctx ends.
 func (r *Recorder) Put(ctx context.Context, id, line int64, result Result, usage openai.Usage, text []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.await(ctx, func() bool { return r.unwritten < unwrittenLimit }); err != nil {
+	if err := r.await(ctx, r.takes); err != nil {
 		return err
 	}
 	c := r.chunks[id]
@@ -115,6 +115,11 @@ func (r *Recorder) Put(ctx context.Context, id, line int64, result Result, usage
 	}
 	return nil
 }
+
+// takes reports whether results may come, with mu held. While writing fails they
+// may not: whoever brings them would go on making calls whose results a crash
+// loses.
+func (r *Recorder) takes() bool { return r.unwritten < unwrittenLimit && r.trouble.err == nil }
 
 // await waits, with mu held, until ok or until ctx ends.
 func (r *Recorder) await(ctx context.Context, ok func() bool) error {

@@ -179,6 +179,8 @@ func TestAStoreThatFailsCostsTimeAndNoResult(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, r.Flush(ctx), context.DeadlineExceeded)
+	require.ErrorIs(t, r.Put(ctx, 0, 2, results.Answered, usage, b.answer(2, "hello")), context.DeadlineExceeded,
+		"what comes now could be lost")
 
 	require.NoError(t, os.Remove(blocked))
 	b.put(t, r, 0, 2)
@@ -197,12 +199,11 @@ func TestPutWaitsWhileTooMuchIsUnwritten(t *testing.T) {
 	r := b.recorder(t, "0-1")
 	_, err := r.Open(t.Context(), 0, 100, false)
 	require.NoError(t, err)
-	large := b.answer(1, strings.Repeat("x", 40<<20))
+	large := b.answer(1, strings.Repeat("x", 65<<20))
 	require.NoError(t, r.Put(t.Context(), 0, 1, results.Answered, usage, large))
-	require.NoError(t, r.Put(t.Context(), 0, 2, results.Answered, usage, large))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, r.Put(ctx, 0, 3, results.Answered, usage, large), context.DeadlineExceeded)
+	require.ErrorIs(t, r.Put(ctx, 0, 2, results.Answered, usage, b.answer(2, "small")), context.DeadlineExceeded)
 }
 
 func TestAChunkTooLargeForMemoryIsPutTogetherFromItsSegments(t *testing.T) {
