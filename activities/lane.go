@@ -52,7 +52,8 @@ type lane struct {
 func newLane(ctx context.Context, a *Activities, in WorkInput) *lane {
 	info := activity.GetInfo(ctx)
 	attempt := int(info.Attempt)
-	l := &lane{a: a, in: in, ledger: newLedgerClient(ctx, in.Lane), namer: results.NewNamer(in.Run.Batch), perChunk: 1}
+	l := &lane{a: a, in: in, ledger: newLedgerClient(ctx, in.Lane), namer: results.NewNamer(in.Run.Batch)}
+	l.perChunk = jsonl.MaxChunkRequests // the first chunks are the largest, and no lane may take many of those
 	l.recorder = results.NewRecorder(ctx, a.Store, in.Run, ledger.Holder(in.Lane, attempt))
 	l.pulse = newPulse(ctx, l.progress)
 	o := engine.Options{
@@ -142,7 +143,7 @@ func (l *lane) Next(ctx context.Context, want int) ([]engine.Job, error) {
 func (l *lane) lease(ctx context.Context, want int) error {
 	first := l.ledger.asked == 0
 	grant, err := l.ledger.ask(ctx, ledger.Request{
-		Commits: l.recorder.Commits(), Want: (want + l.perChunk - 1) / l.perChunk,
+		Commits: l.recorder.Commits(), Want: l.chunksFor(want),
 	})
 	if err != nil {
 		return err
@@ -157,6 +158,9 @@ func (l *lane) lease(ctx context.Context, want int) error {
 	}
 	return nil
 }
+
+// chunksFor is how many chunks hold about so many requests.
+func (l *lane) chunksFor(requests int) int { return (requests + l.perChunk - 1) / l.perChunk }
 
 // open reads a chunk and returns a job for each of its requests that has no
 // result yet.
