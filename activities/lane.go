@@ -71,8 +71,10 @@ func newLane(ctx context.Context, a *Activities, in WorkInput) *lane {
 // has. What it does not manage is called again.
 const abortFlush = 2 * time.Second
 
-// errStopping makes Temporal start the lane on another worker.
-var errStopping = errors.New("the worker is stopping")
+// errStopping makes Temporal start the lane on another worker. Benign errors
+// are not logged: whoever stops a worker knows.
+var errStopping = temporal.NewApplicationErrorWithOptions("the worker is stopping", "stopping",
+	temporal.ApplicationErrorOptions{Category: temporal.ApplicationErrorCategoryBenign})
 
 func (l *lane) work(ctx context.Context) error {
 	// The end of ctx may mean several things; watch finds out which. Until it

@@ -86,7 +86,7 @@ func (a *API) translate(c *gin.Context, err error) *openai.Error {
 		e := openai.InvalidRequest("", "", "The request body is larger than %d bytes.", tooLarge.Limit)
 		e.Status = http.StatusRequestEntityTooLarge
 		return e
-	case errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil:
+	case c.Request.Context().Err() != nil: // whatever it has become on its way
 		return errGone
 	case errors.As(err, &unavailable), errors.Is(err, context.DeadlineExceeded):
 		a.logFailure(c, err)

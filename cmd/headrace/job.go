@@ -64,8 +64,11 @@ func (j *job) find(ctx context.Context) (batch.Object, error) {
 	o, found, err := j.client.FindBatch(ctx, func(o batch.Object) bool {
 		return o.Metadata[metadataRun] == j.key && j.canGoOn(o)
 	})
-	if err != nil || !found {
-		return batch.Object{}, err
+	if err != nil {
+		return batch.Object{}, j.hint(err)
+	}
+	if !found {
+		return batch.Object{}, nil
 	}
 	if o.Status == openai.Completed {
 		j.say("This file has been run already: no calls are made (--new runs it again).")
@@ -76,6 +79,15 @@ func (j *job) find(ctx context.Context) (batch.Object, error) {
 		j.say("It keeps its --max-concurrency of %d.", o.Headrace.MaxConcurrency)
 	}
 	return o, nil
+}
+
+// hint adds the next step to the error of a server that does not answer.
+func (j *job) hint(err error) error {
+	var refused *openai.Error
+	if j.flags.server == "" || errors.As(err, &refused) {
+		return err
+	}
+	return hintedError{err, "Is headrace running there? 'headrace dev' starts it."}
 }
 
 // canGoOn reports whether a batch is of use to a later run.
@@ -141,6 +153,8 @@ func (j *job) wait(ctx context.Context, o batch.Object) (batch.Object, error) {
 		latest, err := j.client.Batch(ctx, o.ID)
 		var refused *openai.Error
 		switch {
+		case ctx.Err() != nil:
+			return o, ctx.Err()
 		case errors.As(err, &refused) && refused.Status < 500:
 			return o, err
 		case err != nil: // it may come back
