@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -34,7 +33,7 @@ func openInput(path, endpoint string) (*input, error) {
 	in := &input{path: path, file: file, endpoint: openai.Endpoint(endpoint)}
 	if err := in.read(); err != nil {
 		in.close()
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, err // it names the file
 	}
 	return in, nil
 }

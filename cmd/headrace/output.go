@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,8 @@ func openOutputs(stdout io.Writer, input, answers, errs string) (*outputs, error
 }
 
 func (o *outputs) add(input, path string) (*outputFile, error) {
-	if same, err := sameFile(input, path); err != nil || same {
-		return nil, errors.Join(err, fmt.Errorf("%s is the input", path))
+	if err := o.check(input, path); err != nil {
+		return nil, err
 	}
 	f, err := newOutputFile(path)
 	if err != nil {
@@ -56,6 +57,23 @@ func (o *outputs) add(input, path string) (*outputFile, error) {
 	}
 	o.files = append(o.files, f)
 	return f, nil
+}
+
+// check refuses a path that is no place for results.
+func (o *outputs) check(input, path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return fmt.Errorf("cannot write results to %s: it is a directory", path)
+	}
+	if same, err := sameFile(input, path); same || err != nil {
+		return cmp.Or(err, fmt.Errorf("%s is the input", path))
+	}
+	for _, f := range o.files {
+		if same, err := sameFile(f.file.Name(), partial(path)); same || err != nil {
+			return cmp.Or(err, fmt.Errorf("%s is named twice; without --errors all lines go to one file", path))
+		}
+	}
+	return nil
 }
 
 func sameFile(a, b string) (bool, error) {
@@ -174,9 +192,13 @@ type outputFile struct {
 	file *os.File
 }
 
+// partial is the name of a file that is not whole yet.
+func partial(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
+}
+
 func newOutputFile(path string) (*outputFile, error) {
-	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".partial")
-	file, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666) //nolint:gosec // as the umask has it
+	file, err := os.OpenFile(partial(path), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666) //nolint:gosec // as the umask has it
 	if err != nil {
 		return nil, fmt.Errorf("cannot write results to %s: %w", path, err)
 	}

@@ -40,7 +40,7 @@ Exit codes: 0 all requests succeeded, 3 some failed, 1 error, 2 wrong usage,
   OPENAI_API_KEY=sk-... headrace run prompts.jsonl -o answers.jsonl --max-concurrency 200
   headrace run prompts.jsonl -o answers.jsonl --errors failed.jsonl --upstream http://localhost:8000/v1
   headrace run prompts.jsonl -o answers.jsonl --server http://127.0.0.1:8080`,
-		Args: wantArgs(cobra.ExactArgs(1)),
+		Args: wantArgs(oneInput),
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), p, f, args[0]) },
 	}
 	fs := c.Flags()
@@ -53,6 +53,13 @@ Exit codes: 0 all requests succeeded, 3 some failed, 1 error, 2 wrong usage,
 	fs.StringVar(&f.server, "server", "", "URL of a running headrace to use, instead of starting one")
 	fs.BoolVar(&f.fresh, "new", false, "start anew, even if an earlier run of the same file can be gone on with")
 	return c
+}
+
+func oneInput(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("expected one file of requests, but got %d arguments", len(args))
+	}
+	return nil
 }
 
 func run(ctx context.Context, p program, f runFlags, path string) error {
@@ -106,6 +113,8 @@ func (f runFlags) check(p program) (config.Upstream, error) {
 		return upstream, usageError{err}
 	case f.server != "" && f.upstream != "":
 		return upstream, usageError{fmt.Errorf("--upstream and --server exclude each other: a running server has its own upstream")}
+	case f.server != "" && !config.ValidURL(f.server):
+		return upstream, usageError{fmt.Errorf("--server %q is no URL such as http://127.0.0.1:8080", f.server)}
 	case f.maxConcurrency < 1 || f.maxConcurrency > batch.MaxConcurrencyLimit:
 		return upstream, usageError{fmt.Errorf("--max-concurrency %d: expected 1 to %d", f.maxConcurrency, batch.MaxConcurrencyLimit)}
 	case f.endpoint != "" && !openai.Endpoint(f.endpoint).Valid():

@@ -48,13 +48,16 @@ func NewUpstream(flag string, env Env) (Upstream, error) {
 		u.Simulated = true
 		return u, nil
 	}
-	if u.BaseURL != "" {
-		parsed, err := url.Parse(u.BaseURL)
-		if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-			return u, fmt.Errorf("%s %q is no URL such as https://api.openai.com/v1", from, u.BaseURL)
-		}
+	if u.BaseURL != "" && !ValidURL(u.BaseURL) {
+		return u, fmt.Errorf("%s %q is no URL such as https://api.openai.com/v1", from, u.BaseURL)
 	}
 	return u, nil
+}
+
+// ValidURL reports whether s is an HTTP URL with a host.
+func ValidURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // Name tells a person where calls go. A password in the URL is masked.
