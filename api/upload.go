@@ -102,6 +102,9 @@ func (u *upload) takeFile(ctx context.Context, part *multipart.Part) error {
 		return openai.InvalidRequest("file", openai.CodeInvalidValue, "Only one 'file' can be uploaded at a time.")
 	}
 	u.hasFile = true
+	if part.FileName() == "" {
+		return openai.InvalidRequest("file", openai.CodeInvalidValue, "The part 'file' must be a file with a name.")
+	}
 	u.file.Filename = path.Base(strings.ReplaceAll(part.FileName(), `\`, "/"))
 	var err error
 	if u.data, err = u.store.CreateFileData(ctx, u.project, u.file.ID); err != nil {
