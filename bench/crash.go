@@ -55,7 +55,7 @@ func (b *bench) crash(ctx context.Context) ([]row, error) {
 		{measure: name + "results lost, doubled", target: "0, 0", headrace: "0, 0", verdict: reached},
 		{
 			measure: name + "calls in excess, worst of all", target: fmt.Sprintf("≤ %d (in flight, or finished in the last 250 ms)", worst.allowed),
-			headrace: fmt.Sprint(worst.excess), ratio: times(float64(worst.excess) / float64(worst.allowed)), verdict: verdict,
+			headrace: fmt.Sprint(worst.excess), ratio: factor(float64(worst.excess) / float64(worst.allowed)), verdict: verdict,
 		},
 		single(name+"restart to first new call, median", bound{}, seconds, median(restarts), ""),
 		single(name+"restart to first new call, worst", atMost(10), seconds, quantile(restarts, 1), ""),

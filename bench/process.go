@@ -90,6 +90,11 @@ func (p *process) wait() (time.Duration, error) {
 	return p.ended.Sub(p.begun), nil
 }
 
+// spent is the time that the process has had on processors, once it has ended.
+func (p *process) spent() time.Duration {
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
 // announced waits for the first line on standard output.
 func (p *process) announced() (string, error) {
 	select {

@@ -62,7 +62,7 @@ func (b bound) text(format func(float64) string) string {
 func compare(name string, target bound, format func(float64) string, bare, headrace []float64) row {
 	a, b := median(bare), median(headrace)
 	return row{
-		measure: name, target: target.text(times), bare: format(a), headrace: format(b), ratio: times(b / a),
+		measure: name, target: target.text(factor), bare: format(a), headrace: format(b), ratio: factor(b / a),
 		verdict: target.judge(b / a),
 	}
 }
@@ -75,11 +75,12 @@ func single(name string, target bound, format func(float64) string, value float6
 
 // How figures are written.
 func seconds(v float64) string      { return fmt.Sprintf("%.2f s", v) }
+func microseconds(v float64) string { return fmt.Sprintf("%.0f µs", v*1e6) }
 func milliseconds(v float64) string { return fmt.Sprintf("%.0f ms", v*1e3) }
 func perSecond(v float64) string    { return fmt.Sprintf("%.0f/s", v) }
 func megabytes(v float64) string    { return fmt.Sprintf("%.0f MB/s", v/1e6) }
 func mebibytes(v float64) string    { return fmt.Sprintf("%.0f MiB", v/(1<<20)) }
-func times(v float64) string        { return fmt.Sprintf("%.3f×", v) }
+func factor(v float64) string       { return fmt.Sprintf("%.3f×", v) }
 
 func median(values []float64) float64 { return quantile(values, 0.5) }
 
