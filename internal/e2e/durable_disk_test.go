@@ -120,3 +120,26 @@ func TestAKillWhileTheDiskIsFullRepeatsNoMoreThanAnother(t *testing.T) {
 	d.requireComplete()
 	d.witness.requireRepeatedAtMost(allowed, fullDiskBatch)
 }
+
+func TestABatchOutlivesAFullDiskThatTemporalShares(t *testing.T) {
+	t.Parallel()
+	disk := filepath.Join(t.TempDir(), "data")
+	smallDisk(t, disk, "128m")
+	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
+	w := watch(t, up.Simulator)
+	_, url := dev(t, disk, up.URL())
+	o := submit(t, url, longRequests(fullDiskBatch), concurrently(laneHands))
+	w.awaitCalls(0, fullDiskBatch/10)
+	filler := fill(t, disk, 0)
+	poll(t, "calls to stop", func() bool { return up.Stats().InFlight == 0 })
+	calls := up.Stats().Calls
+	t.Logf("calls stop after %d", calls)
+	allowed := laneHands + w.finishedSince(up.Stats().LastEnd.Add(-unsafe))
+	lasts(t, longOutage)
+	require.Equal(t, calls, up.Stats().Calls)
+	require.NoError(t, os.Remove(filler))
+	o = awaitEnd(t, url, o.ID, openai.Completed)
+	answers, _ := requireEach(t, url, o, fullDiskBatch)
+	require.Len(t, answers, fullDiskBatch)
+	w.requireRepeatedAtMost(allowed, fullDiskBatch)
+}

@@ -52,6 +52,31 @@ func (w *witness) requireFlow(before int64, begun time.Time) {
 	require.Less(w.t, took, flowAgain)
 }
 
+func TestABatchOutlivesKillsOfServicesThatHaveHardlyStarted(t *testing.T) {
+	t.Parallel()
+	const n, times, within = 1000, 6, 1500 * time.Millisecond
+	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
+	dir := t.TempDir()
+	abort := func() {
+		p := start(t, nil, "dev", "--listen", "127.0.0.1:0", "--temporal-port", "0", "--ui-port", "0", "--data", dir, "--upstream", up.URL())
+		lasts(t, rand.N(within))
+		p.kill()
+	}
+	for range times {
+		abort() // some of them while the database is made
+	}
+	p, url := dev(t, dir, up.URL())
+	o := submit(t, url, requests(n), concurrently(laneHands))
+	p.kill()
+	for range times {
+		abort()
+	}
+	_, url = dev(t, dir, up.URL())
+	o = awaitEnd(t, url, o.ID, openai.Completed)
+	answers, _ := requireEach(t, url, o, n)
+	require.Len(t, answers, n)
+}
+
 func TestARunOutlivesKillsAndGoesOnWhenStartedAgain(t *testing.T) {
 	t.Parallel()
 	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})

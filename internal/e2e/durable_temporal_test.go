@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,11 +13,17 @@ import (
 	"github.com/headrace/headrace/internal/simulator"
 )
 
+// Outages during which lanes are not missed, and during which Temporal gives
+// them up.
+const (
+	shortOutage = 2 * time.Second
+	longOutage  = 8 * time.Second
+)
+
 func TestABatchGoesOnWhenTemporalComesBack(t *testing.T) {
 	t.Parallel()
 	for name, away := range map[string]time.Duration{
-		"before lanes are missed": 2 * time.Second,
-		"after they are":          8 * time.Second,
+		"before lanes are missed": shortOutage, "after they are": longOutage,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,23 +71,30 @@ func lasts(t *testing.T, d time.Duration) {
 
 func TestABatchCompletesThoughTheDatabaseFails(t *testing.T) {
 	t.Parallel()
-	const n = 3000
+	const n = 5000
 	often := map[devserver.Fault]float64{
-		devserver.FaultTimeout: 0.02, devserver.FaultExecuteAndTimeout: 0.02, devserver.FaultUnavailable: 0.03,
+		devserver.FaultTimeout: 0.05, devserver.FaultExecuteAndTimeout: 0.05, devserver.FaultUnavailable: 0.05,
+		devserver.FaultResourceExhausted: 0.02, devserver.FaultShardOwnershipLost: 0.02,
 	}
-	address := devServer(t, devserver.Options{Faults: devserver.Faults{Rates: map[string]map[devserver.Fault]float64{
-		"CreateWorkflowExecution": often, "UpdateWorkflowExecution": often, "GetWorkflowExecution": often,
-		"CreateTasks": often, "GetTasks": often, "AppendHistoryNodes": often, "GetHistoryTasks": often, "UpdateShard": often,
-	}}})
+	log := newOutput()
+	address := devServer(t, devserver.Options{
+		Logger: slog.New(slog.NewTextHandler(log, nil)), LongHistory: longHistory,
+		Faults: devserver.Faults{Rates: map[string]map[devserver.Fault]float64{
+			"CreateWorkflowExecution": often, "UpdateWorkflowExecution": often, "GetWorkflowExecution": often,
+			"CreateTasks": often, "GetTasks": often, "AppendHistoryNodes": often, "GetHistoryTasks": often, "UpdateShard": often,
+		}},
+	})
 	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
 	c := newCluster(t, address, devserver.DefaultNamespace)
 	c.worker(up.URL())
 	c.worker(up.URL())
-	o := submit(t, c.url, requests(n), concurrently(2*laneHands))
+	o := submit(t, c.url, requests(n), concurrently(4*laneHands))
 	o = awaitEnd(t, c.url, o.ID, openai.Completed)
 	answers, _ := requireEach(t, c.url, o, n)
 	require.Len(t, answers, n)
-	t.Logf("%d calls repeated", up.Stats().DuplicateCalls)
+	faults := strings.Count(log.String(), "fault injection error")
+	require.Positive(t, faults)
+	t.Logf("%d calls repeated, faults logged %d times", up.Stats().DuplicateCalls, faults)
 }
 
 func TestABatchThatContinuesAsNewIsOneBatch(t *testing.T) {
