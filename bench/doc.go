@@ -44,6 +44,7 @@
 // the median of VmRSS while batches are in progress.
 //
 // plan: jsonl.Plan over a file of 1,000,000 lines and 300 MB with GOMAXPROCS=1.
+// The file was just written, so that it is read from memory.
 //
 // ready: dev from the start of its process to /readyz, in a new folder and in
 // one with a past batch.
