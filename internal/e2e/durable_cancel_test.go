@@ -54,7 +54,7 @@ func TestCancellingKeepsWhatIsInFlightAndStartsNothing(t *testing.T) {
 	answers, failures := requireEach(t, url, o, n)
 	requireUnmade(t, failures, openai.CodeBatchCancelled)
 	stats := up.Stats()
-	require.EqualValues(t, stats.Calls, len(answers), "every call that was made has its answer")
+	require.Len(t, answers, int(stats.Calls), "every call that was made has its answer")
 	require.Zero(t, stats.ClientGone)
 	require.Equal(t, openai.RequestCounts{Total: n, Completed: int64(len(answers))}, o.RequestCounts)
 	require.NotNil(t, o.CancellingAt)
@@ -116,7 +116,7 @@ func TestWhatIsUnfinishedWhenTheWindowClosesExpires(t *testing.T) {
 	requireUnmade(t, failures, openai.CodeBatchExpired)
 	require.NotEmpty(t, answers)
 	require.NotEmpty(t, failures)
-	require.EqualValues(t, up.Stats().Calls, len(answers))
+	require.Len(t, answers, int(up.Stats().Calls))
 	require.NotNil(t, o.ExpiredAt)
 	require.GreaterOrEqual(t, *o.ExpiredAt, *o.ExpiresAt)
 }
