@@ -6,8 +6,6 @@ import (
 	"errors"
 	"slices"
 
-	"go.temporal.io/sdk/activity"
-
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/ledger"
 	"github.com/headrace/headrace/internal/openai"
@@ -17,6 +15,11 @@ import (
 // SaveCommits writes a page of the ledger, so that the workflow need not carry
 // it along.
 func (a *Activities) SaveCommits(ctx context.Context, in SaveCommitsInput) error {
+	defer stayAlive(ctx)()
+	return a.saveCommits(ctx, in)
+}
+
+func (a *Activities) saveCommits(ctx context.Context, in SaveCommitsInput) error {
 	return a.Store.PutJSON(ctx, in.Run.Commits(in.Page), in.Commits)
 }
 
@@ -24,9 +27,10 @@ func (a *Activities) SaveCommits(ctx context.Context, in SaveCommitsInput) error
 // results, and then the final batch object, by which clients see that it has
 // ended.
 func (a *Activities) Finish(ctx context.Context, in FinishInput) error {
+	defer stayAlive(ctx)()
 	object := in.Object
 	if in.Files != nil {
-		if err := a.SaveCommits(ctx, in.LastCommits); err != nil {
+		if err := a.saveCommits(ctx, in.LastCommits); err != nil {
 			return err
 		}
 		if err := a.saveFiles(ctx, in, &object); err != nil {
@@ -113,6 +117,7 @@ func (a *Activities) commits(ctx context.Context, run Run) ([]ledger.Commit, err
 // results that do not count because an attempt that was over wrote them. The
 // ledger's pages stay, since they tell the two apart.
 func (a *Activities) Tidy(ctx context.Context, run Run) error {
+	defer stayAlive(ctx)()
 	commits, err := a.commits(ctx, run)
 	if err != nil {
 		return err
@@ -132,7 +137,6 @@ func (a *Activities) Tidy(ctx context.Context, run Run) error {
 		if err := a.Store.Delete(ctx, key); err != nil {
 			return err
 		}
-		activity.RecordHeartbeat(ctx)
 	}
 	if err := a.Store.DeleteUnfinished(ctx, run.Prefix(), 0); err != nil {
 		return err

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"go.temporal.io/sdk/activity"
-
 	"github.com/headrace/headrace/internal/jsonl"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/store"
@@ -17,6 +15,7 @@ import (
 // chunks. Bad lines are no error: they are counted in the result and listed in
 // the store.
 func (a *Activities) Plan(ctx context.Context, in PlanInput) (PlanResult, error) {
+	defer stayAlive(ctx)()
 	input, err := a.Store.OpenFileData(ctx, in.Run.Project, in.InputFileID, 0, -1)
 	if errors.Is(err, store.ErrNotFound) {
 		return a.refuse(ctx, in.Run, []openai.BatchError{MissingFile(in.InputFileID)}, 1)
@@ -43,7 +42,6 @@ func (a *Activities) index(ctx context.Context, in PlanInput, input io.Reader) (
 	lanes := in.Options.Lanes(int64(in.Options.MaxConcurrency))
 	summary, err := jsonl.Plan(ctx, input, index, jsonl.PlanOptions{
 		Endpoint: in.Endpoint, Lanes: len(lanes), Hands: lanes[0], TempDir: a.TempDir,
-		Progress: func(bytes int64) { activity.RecordHeartbeat(ctx, bytes) },
 	})
 	if err != nil || summary.ErrorCount > 0 {
 		index.Abort()

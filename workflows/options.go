@@ -13,14 +13,13 @@ const (
 	// decision waits for a worker that was killed while it made one.
 	TaskTimeout = 5 * time.Second
 
-	// laneHeartbeat is how long a lane may be silent before it is given to
-	// another worker.
-	laneHeartbeat = 6 * time.Second
-	laneLimit     = 365 * 24 * time.Hour
+	// heartbeat is how long an activity may be silent before it is given to
+	// another worker. Every activity has it, short ones too: without it, one
+	// whose worker was killed would wait for its limit.
+	heartbeat = 6 * time.Second
 
-	planHeartbeat = time.Minute
-	planLimit     = 24 * time.Hour
-
+	laneLimit   = 365 * 24 * time.Hour
+	planLimit   = 24 * time.Hour
 	finishLimit = time.Hour
 	tidyLimit   = 6 * time.Hour
 
@@ -38,7 +37,7 @@ const (
 var (
 	laneOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: laneLimit,
-		HeartbeatTimeout:    laneHeartbeat,
+		HeartbeatTimeout:    heartbeat,
 		WaitForCancellation: true, // a cancelled lane still has results to report
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: 50 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second,
@@ -46,15 +45,17 @@ var (
 	}
 	planOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: planLimit,
-		HeartbeatTimeout:    planHeartbeat,
+		HeartbeatTimeout:    heartbeat,
 		RetryPolicy:         patientRetries,
 	}
 	finishOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: finishLimit,
+		HeartbeatTimeout:    heartbeat,
 		RetryPolicy:         patientRetries,
 	}
 	tidyOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: tidyLimit,
+		HeartbeatTimeout:    heartbeat,
 		RetryPolicy:         patientRetries,
 	}
 	patientRetries = &temporal.RetryPolicy{
