@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// ran is what a run of the command came to.
+type ran struct {
+	code           int
+	stdout, stderr string
+}
+
+// command runs headrace in an environment of which env is all.
+func command(t *testing.T, env map[string]string, args ...string) ran {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := execute(t.Context(), program{
+		args: args, env: func(name string) string { return env[name] }, stdout: &stdout, stderr: &stderr,
+	})
+	return ran{code: code, stdout: stdout.String(), stderr: stderr.String()}
+}
+
+func TestEveryCommandHasHelpWithExamplesThatUseIt(t *testing.T) {
+	t.Parallel()
+	commands := []string{""}
+	for _, c := range newRoot(program{}).Commands() {
+		commands = append(commands, c.Name())
+	}
+	require.Subset(t, commands, []string{"", "run", "dev", "api", "worker", "sim"})
+	for _, name := range commands {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := command(t, nil, strings.Fields(name+" --help")...)
+			require.Equal(t, 0, r.code)
+			require.Empty(t, r.stderr)
+			require.Contains(t, r.stdout, "Usage:\n  headrace "+name)
+			_, examples, found := strings.Cut(r.stdout, "Examples:\n")
+			require.True(t, found)
+			require.Contains(t, examples, "headrace "+name)
+		})
+	}
+}
+
+func TestWithoutArgumentsThereIsHelp(t *testing.T) {
+	t.Parallel()
+	r := command(t, nil)
+	require.Equal(t, 0, r.code)
+	require.Contains(t, r.stdout, "Available Commands:")
+	require.Empty(t, r.stderr)
+}
+
+func TestTheVersionIsPrinted(t *testing.T) {
+	t.Parallel()
+	r := command(t, nil, "--version")
+	require.Equal(t, 0, r.code)
+	require.Regexp(t, `^headrace version \S+`, r.stdout)
+}
+
+// TestWrongUsageSaysWhatIsWrongAndExitsWith2 starts nothing, so it needs no
+// folder.
+func TestWrongUsageSaysWhatIsWrongAndExitsWith2(t *testing.T) {
+	t.Parallel()
+	for line, says := range map[string]string{
+		"walk":                            `unknown command "walk"`,
+		"--colour":                        "unknown flag: --colour",
+		"run":                             "expected one file of requests, but got 0 arguments",
+		"run a.jsonl b.jsonl":             "expected one file of requests, but got 2 arguments",
+		"run --colour a.jsonl":            "unknown flag: --colour",
+		"run a.jsonl -o":                  "flag needs an argument",
+		"run a.jsonl --max-concurrency x": "invalid argument",
+		"run a.jsonl --max-concurrency 0": "--max-concurrency 0: expected 1 to 10000",
+		"run a.jsonl --endpoint /v1/chat": `--endpoint "/v1/chat": expected one of`,
+		"run a.jsonl --upstream provider": `--upstream "provider" is no URL such as https://api.openai.com/v1`,
+		"run a.jsonl --server localhost":  `--server "localhost" is no URL such as http://127.0.0.1:8080`,
+		"run a.jsonl --server http://a --upstream http://b": "exclude each other",
+		"dev extra":                     `unknown command "extra" for "headrace dev"`,
+		"dev --listen 8080":             `--listen "8080": expected host:port such as 127.0.0.1:8080`,
+		"dev --listen 0.0.0.0:8080":     "add --insecure",
+		"dev --listen :8080":            "whoever can reach this address could use your provider key",
+		"api --listen 192.0.2.1:80":     "add --insecure",
+		"dev --upstream ftp://x":        `--upstream "ftp://x" is no URL`,
+		"worker --upstream x":           `--upstream "x" is no URL`,
+		"sim --latency soon":            "invalid argument",
+		"sim --rpm -1":                  "rpm is -1",
+		"sim --error-rate 2":            "faults.error is 2",
+		"sim extra":                     `unknown command "extra" for "headrace sim"`,
+		"dev --temporal-port seventeen": "invalid argument",
+	} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			r := command(t, nil, strings.Fields(line)...)
+			require.Equal(t, 2, r.code)
+			require.Empty(t, r.stdout)
+			require.True(t, strings.HasPrefix(r.stderr, "headrace: "), r.stderr)
+			require.Contains(t, r.stderr, says)
+			require.Regexp(t, `\nRun 'headrace( [a-z]+)? --help' for usage\.\n$`, r.stderr)
+		})
+	}
+}
+
+func TestAnUpstreamFromTheEnvironmentIsCheckedToo(t *testing.T) {
+	t.Parallel()
+	r := command(t, map[string]string{"OPENAI_BASE_URL": "nowhere"}, "run", "a.jsonl")
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.stderr, `OPENAI_BASE_URL "nowhere" is no URL`)
+}
+
+func TestAnInputThatCannotBeReadExitsWith1(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for path, says := range map[string]string{
+		filepath.Join(dir, "none.jsonl"): "none.jsonl: no such file or directory",
+		dir:                              dir + ": is a directory",
+	} {
+		r := command(t, nil, "run", path, "--data", filepath.Join(dir, "data"))
+		require.Equal(t, 1, r.code)
+		require.Equal(t, 1, strings.Count(r.stderr, "\n"), r.stderr)
+		require.Contains(t, r.stderr, says)
+	}
+	require.NoDirExists(t, filepath.Join(dir, "data"), "nothing is started")
+}
+
+func TestAnErrorComesWithItsHint(t *testing.T) {
+	t.Parallel()
+	var stderr bytes.Buffer
+	p := program{stderr: &stderr}
+	code := report(p, newRoot(p), hintedError{errors.New("it is broken"), "Mend it."})
+	require.Equal(t, 1, code)
+	require.Equal(t, "headrace: it is broken\nMend it.\n", stderr.String())
+	require.Equal(t, 3, report(p, newRoot(p), exitError(exitFailures)), "and says nothing more")
+	require.Equal(t, "headrace: it is broken\nMend it.\n", stderr.String())
+}
+
+func TestAddressesOfThisMachineAloneNeedNoFlag(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"127.0.0.1:8080", "127.9.9.9:1", "localhost:0", "[::1]:80"} {
+		require.NoError(t, requireLoopback(address, false), address)
+	}
+	for _, address := range []string{"0.0.0.0:80", ":80", "[::]:80", "example.com:80", "10.0.0.1:80"} {
+		require.Error(t, requireLoopback(address, false), address)
+		require.NoError(t, requireLoopback(address, true), address)
+	}
+}
+
+func inputOf(t *testing.T, name, content, endpoint string) *input {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	in, err := openInput(path, endpoint)
+	require.NoError(t, err)
+	t.Cleanup(in.close)
+	return in
+}
+
+func TestARunIsKnownByItsContentEndpointAndUpstream(t *testing.T) {
+	t.Parallel()
+	key := inputOf(t, "a.jsonl", "{}\n", "").key("OpenAI", "")
+	require.Equal(t, key, inputOf(t, "b.jsonl", "{}\n", "").key("OpenAI", ""), "the name does not matter")
+	require.NotEqual(t, key, inputOf(t, "a.jsonl", "{}\n\n", "").key("OpenAI", ""))
+	require.NotEqual(t, key, inputOf(t, "a.jsonl", "{}\n", "/v1/embeddings").key("OpenAI", ""))
+	require.NotEqual(t, key, inputOf(t, "a.jsonl", "{}\n", "").key("the simulator", ""))
+	server := inputOf(t, "a.jsonl", "{}\n", "").key("OpenAI", "http://a")
+	require.NotEqual(t, key, server)
+	require.Equal(t, server, inputOf(t, "a.jsonl", "{}\n", "").key("the simulator", "http://b"), "a server has its own upstream")
+}
+
+func TestTheEndpointIsThatOfTheFirstRequest(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		`{"url":"/v1/embeddings"}`:                 "/v1/embeddings",
+		"\uFEFF\n\n" + `{"url":"\/v1\/responses"}`: "/v1/responses",
+		`{"url":"/v1/teapot"}`:                     "/v1/chat/completions",
+		"":                                         "/v1/chat/completions",
+		"nonsense\n" + `{"url":"/v1/embeddings"}`: "/v1/chat/completions",
+	} {
+		require.Equal(t, want, string(inputOf(t, "a.jsonl", content, "").endpoint), content)
+	}
+	require.Equal(t, "/v1/moderations", string(inputOf(t, "a.jsonl", `{"url":"/v1/embeddings"}`, "/v1/moderations").endpoint))
+}
+
+func TestTheServerIsToldANameThatItTakes(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"a.jsonl": "a.jsonl", "A.JSONL": "A.JSONL", "a.txt": "a.txt.jsonl", "a": "a.jsonl"} {
+		require.Equal(t, want, inputOf(t, name, "", "").name())
+	}
+}
