@@ -16,7 +16,7 @@ import (
 
 const chatBatch = `","endpoint":"/v1/chat/completions","completion_window":"24h"`
 
-func (b *testBundle) create(t testing.TB, more string) *httptest.ResponseRecorder {
+func (b *testBundle) create(t *testing.T, more string) *httptest.ResponseRecorder {
 	t.Helper()
 	return b.send(t, http.MethodPost, "/v1/batches", `{"input_file_id":"`+b.upload(t, "{}")+chatBatch+more+"}")
 }

@@ -22,7 +22,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.uber.org/goleak"
-	_ "gocloud.dev/blob/memblob" // mem:// stores
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headrace/headrace/api"
@@ -101,9 +100,9 @@ type testBundle struct {
 	log      *bytes.Buffer
 }
 
-func setup(t testing.TB) *testBundle {
+func setup(t *testing.T) *testBundle {
 	t.Helper()
-	s, err := store.Open(t.Context(), "mem://")
+	s, err := store.Open(t.Context(), t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	b := &testBundle{store: s, log: &bytes.Buffer{}, temporal: &temporal{
@@ -114,7 +113,7 @@ func setup(t testing.TB) *testBundle {
 }
 
 // send makes one request. Headers come as "Name: value".
-func (b *testBundle) send(t testing.TB, method, path, body string, headers ...string) *httptest.ResponseRecorder {
+func (b *testBundle) send(t *testing.T, method, path, body string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	for _, h := range headers {
@@ -127,7 +126,7 @@ func (b *testBundle) send(t testing.TB, method, path, body string, headers ...st
 }
 
 // upload uploads a file for batches and returns its id.
-func (b *testBundle) upload(t testing.TB, content string) string {
+func (b *testBundle) upload(t *testing.T, content string) string {
 	t.Helper()
 	w := b.send(t, http.MethodPost, "/v1/files",
 		"--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n"+
@@ -137,7 +136,7 @@ func (b *testBundle) upload(t testing.TB, content string) string {
 	return decode[openai.File](t, w.Body).ID
 }
 
-func decode[T any](t testing.TB, r io.Reader) T {
+func decode[T any](t *testing.T, r io.Reader) T {
 	t.Helper()
 	var v T
 	require.NoError(t, json.NewDecoder(r).Decode(&v))
@@ -145,7 +144,7 @@ func decode[T any](t testing.TB, r io.Reader) T {
 }
 
 // envelope is the error of a refusal, whose form it checks.
-func envelope(t testing.TB, w *httptest.ResponseRecorder) openai.Error {
+func envelope(t *testing.T, w *httptest.ResponseRecorder) openai.Error {
 	t.Helper()
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	require.Regexp(t, `^req_[0-9a-z]{26}$`, w.Header().Get("X-Request-Id"))

@@ -197,7 +197,7 @@ func TestTheOfficialSDKReadsListsAndDeletesFiles(t *testing.T) {
 	deleted, err := c.Files.Delete(ctx, f.ID)
 	require.NoError(t, err)
 	require.JSONEq(t, fmt.Sprintf(`{"id":%q,"object":"file","deleted":true}`, f.ID), deleted.RawJSON())
-	_, err = c.Files.Content(ctx, f.ID)
+	_, err = c.Files.Content(ctx, f.ID) //nolint:bodyclose // there is none
 	var refused *sdk.Error
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, 404, refused.StatusCode)

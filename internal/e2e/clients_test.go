@@ -58,7 +58,7 @@ func startShared(t *testing.T) {
 	dir, err := os.MkdirTemp("", "headrace-shared") //nolint:usetesting // it outlives the test that asks first
 	require.NoError(t, err)
 	common.dir = dir
-	up, err := simulator.Start(context.Background(), "127.0.0.1:0", simulator.Options{}, slog.New(slog.DiscardHandler)) //nolint:usetesting // so does it
+	up, err := simulator.Start(context.Background(), "127.0.0.1:0", simulator.Options{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	common.process = launch(t, dir, nil,
 		"dev", "--listen", "127.0.0.1:0", "--temporal-port", "0", "--ui-port", "0", "--data", dir, "--upstream", up.URL())

@@ -279,6 +279,6 @@ func TestAProvidersBytesReachTheOutput(t *testing.T) {
 	require.Equal(t, 0, j.run(t, url).wait())
 	require.Equal(t, sent, got.String())
 	line := read(t, j.output)
-	require.Equal(t, body, gjson.Get(line, "response.body").Raw)
+	require.Contains(t, line, `"body":`+body+"}")
 	require.Equal(t, "req-of-the-provider", gjson.Get(line, "response.request_id").String())
 }

@@ -106,9 +106,9 @@ func TestARunWaitsForAProviderThatCannotBeReached(t *testing.T) {
 
 	p = j.run(t, "http://"+address+"/v1")
 	p.await(p.stderr, `which cannot be reached`)
-	up, err := simulator.Start(context.Background(), address, simulator.Options{}, slog.New(slog.DiscardHandler)) //nolint:usetesting // Stop ends it
+	up, err := simulator.Start(context.Background(), address, simulator.Options{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	defer func() { require.NoError(t, up.Stop(context.Background())) }() //nolint:usetesting // after the test's context
+	defer func() { require.NoError(t, up.Stop(context.Background())) }()
 	require.Equal(t, 0, p.wait())
 	require.Equal(t, int64(20), up.Stats().Calls, "nothing is called twice")
 }
