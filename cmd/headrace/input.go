@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -26,6 +27,10 @@ type input struct {
 // openInput opens and reads the file. Without an endpoint, that of its first
 // request holds.
 func openInput(path, endpoint string) (*input, error) {
+	// A pipe would be waited for, and cannot be read twice.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file: save the requests to one first", path)
+	}
 	file, err := os.Open(path) //nolint:gosec // the user's own choice
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -115,9 +116,12 @@ func TestAnUpstreamFromTheEnvironmentIsCheckedToo(t *testing.T) {
 func TestAnInputThatCannotBeReadExitsWith1(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	for path, says := range map[string]string{
 		filepath.Join(dir, "none.jsonl"): "none.jsonl: no such file or directory",
-		dir:                              dir + ": is a directory",
+		dir:                              dir + " is no regular file",
+		pipe:                             "pipe is no regular file: save the requests to one first",
 	} {
 		r := command(t, nil, "run", path, "--data", filepath.Join(dir, "data"))
 		require.Equal(t, 1, r.code)
