@@ -93,6 +93,12 @@ func (l *lane) work(ctx context.Context) error {
 	if reason := w.end(); reason != nil {
 		return reason
 	}
+	if errors.Is(err, ledger.ErrFenced) {
+		// The ledger knows this attempt to be over. If Temporal does not, the
+		// lane has left, and the worker died before it could say so: then this
+		// says so. If it does, nobody listens.
+		return nil
+	}
 	if err != nil {
 		return err
 	}
