@@ -168,3 +168,20 @@ func TestALargeAnswerIsKeptWhole(t *testing.T) {
 	require.Len(t, all[1].Response.Body, size)
 	require.Equal(t, int64(3), up.Stats().Calls)
 }
+
+func TestARunWaitsForAServerThatIsRestarted(t *testing.T) {
+	t.Parallel()
+	const n = 100
+	up := sim(t, simulator.Options{Latency: latency(t, "20ms")})
+	dir, address := t.TempDir(), closedAddress(t)
+	server, url := dev(t, dir, up.URL(), "--listen", address)
+	j := newJob(t, requests(n))
+	p := start(t, nil, "run", j.input, "-o", j.output, "--server", url, "--max-concurrency", "2")
+	eventually(t, func() bool { return up.Stats().Succeeded >= 10 }, "calls do not succeed")
+	server.kill()
+	p.await(p.stderr, "waiting for the server: .*connection refused")
+	dev(t, dir, up.URL(), "--listen", address)
+	require.Equal(t, 0, p.wait())
+	require.Len(t, resultsOf(t, read(t, j.output)), n)
+	require.Equal(t, int64(n), up.Stats().DistinctBodies)
+}
