@@ -126,7 +126,7 @@ func (l *lane) flushBriefly(ctx context.Context) {
 
 // Next implements engine.Source: it opens the next chunk, and leases more
 // chunks when there is none.
-func (l *lane) Next(ctx context.Context, want int) ([]engine.Job, error) {
+func (l *lane) Next(ctx context.Context, want engine.Want) ([]engine.Job, error) {
 	for {
 		for len(l.leases) > 0 {
 			jobs, err := l.open(ctx, l.leases[0])
@@ -147,11 +147,12 @@ func (l *lane) Next(ctx context.Context, want int) ([]engine.Job, error) {
 	}
 }
 
-// lease reports finished chunks and leases about as many as hold want requests.
-func (l *lane) lease(ctx context.Context, want int) error {
+// lease reports finished chunks and leases about as many as hold the requests
+// that are wanted.
+func (l *lane) lease(ctx context.Context, want engine.Want) error {
 	first := l.ledger.asked == 0
 	grant, err := l.ledger.ask(ctx, ledger.Request{
-		Commits: l.recorder.Commits(), Want: l.chunksFor(want),
+		Commits: l.recorder.Commits(), Want: l.chunksFor(want.Most), Least: l.chunksFor(want.Least),
 	})
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func TestTheWireStaysAsItIs(t *testing.T) {
 			Run: run, InputFileID: "file-1", Endpoint: openai.Embeddings, Options: batch.DefaultOptions(), Lane: 1, Hands: 2,
 			Unmade: &activities.Unmade{Code: "c", Message: "m"},
 		},
-		"lease request": ledger.Request{Lane: 1, Attempt: 2, Want: 3, Leaving: true, Commits: []ledger.Commit{
+		"lease request": ledger.Request{Lane: 1, Attempt: 2, Want: 3, Least: 2, Leaving: true, Commits: []ledger.Commit{
 			{Chunk: 1, Holder: "1-2", OutputBytes: 3, ErrorBytes: 4, Totals: totals},
 		}},
 		"lease grant": ledger.Grant{Chunks: []ledger.Lease{{Chunk: 1, Touched: true}}, Totals: totals, Stop: ledger.Drain, Exhausted: true},

@@ -22,7 +22,7 @@ func (answer) Call(context.Context, llm.Request) (llm.Response, error) {
 // supply is a source of so many jobs, a chunk at a time.
 type supply struct{ left int }
 
-func (s *supply) Next(context.Context, int) ([]engine.Job, error) {
+func (s *supply) Next(context.Context, engine.Want) ([]engine.Job, error) {
 	n := min(s.left, 500)
 	if n == 0 {
 		return nil, io.EOF

@@ -29,11 +29,20 @@ type Outcome struct {
 	Err      *llm.Error
 }
 
+// Want says how many jobs to fetch.
+type Want struct {
+	Most int
+	// Least is the number with which hands run dry before the next fetch can
+	// bring more. There may not be as many left, for all who want some.
+	Least int
+}
+
 // Source is where jobs come from.
 type Source interface {
-	// Next waits for jobs and returns about want of them, or as few as one. It
-	// returns io.EOF when no more will come. It is called by one goroutine.
-	Next(ctx context.Context, want int) ([]Job, error)
+	// Next waits for jobs and returns about as many as are wanted, or as few as
+	// one. It returns io.EOF when no more will come. It is called by one
+	// goroutine.
+	Next(ctx context.Context, want Want) ([]Job, error)
 }
 
 // Sink is where outcomes go.

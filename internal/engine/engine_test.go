@@ -68,7 +68,7 @@ type source struct {
 	fail         error
 }
 
-func (s *source) Next(context.Context, int) ([]engine.Job, error) {
+func (s *source) Next(context.Context, engine.Want) ([]engine.Job, error) {
 	if s.fail != nil && s.at > 0 {
 		return nil, s.fail
 	}
@@ -355,8 +355,41 @@ type slowSource struct {
 	takes  time.Duration
 }
 
-func (s slowSource) Next(ctx context.Context, want int) ([]engine.Job, error) {
+func (s slowSource) Next(ctx context.Context, want engine.Want) ([]engine.Job, error) {
 	time.Sleep(s.takes)
+	return s.source.Next(ctx, want)
+}
+
+func TestTheLeastThatIsWantedKeepsHandsBusy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// Towards the end of a batch chunks have 16 requests. One of them every
+		// 100 ms would feed 32 hands whose calls take 200 ms, but not 64.
+		var n atomic.Int64
+		s := &stingySource{source: source{n: 6400, chunk: 500}, generous: 3200, takes: 100 * time.Millisecond}
+		begun := time.Now()
+		o := options(&provider{takes: 200 * time.Millisecond}, 64)
+		require.NoError(t, engine.New(o, s, &countingSink{&n}).Run(t.Context()))
+		require.Equal(t, int64(6400), n.Load())
+		ideal := 6400 / 64 * 200 * time.Millisecond
+		require.Less(t, time.Since(begun), ideal*110/100)
+	})
+}
+
+// stingySource gives no more than the least that is wanted, in chunks of 16,
+// once it has given so many jobs.
+type stingySource struct {
+	source
+	generous int64
+	takes    time.Duration
+}
+
+func (s *stingySource) Next(ctx context.Context, want engine.Want) ([]engine.Job, error) {
+	time.Sleep(s.takes)
+	if s.at >= s.generous {
+		const chunk = 16
+		s.chunk = int64(max(1, (want.Least+chunk-1)/chunk) * chunk)
+	}
 	return s.source.Next(ctx, want)
 }
 

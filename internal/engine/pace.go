@@ -20,6 +20,8 @@ const (
 	supply = 300 * time.Millisecond
 	// safety multiplies the time that a fetch is expected to take.
 	safety = 3
+	// margin multiplies it where less would let hands run dry.
+	margin = 1.5
 	// most bounds what is fetched at once.
 	most = 4000
 	// weight of a new reading in the moving averages.
@@ -58,8 +60,11 @@ func (p *pace) low(hands int) int {
 }
 
 // want is the number of tasks to fetch.
-func (p *pace) want(hands int) int {
-	return min(max(hands, int(p.rate*supply.Seconds())), most)
+func (p *pace) want(hands int) Want {
+	return Want{
+		Most:  min(max(hands, int(p.rate*supply.Seconds())), most),
+		Least: min(int(p.rate*margin*p.fetch.Seconds()), most),
+	}
 }
 
 func average(old, reading float64) float64 {

@@ -105,7 +105,7 @@ func (q *queue) retryCount() int {
 
 // awaitLow waits until more jobs should be fetched and returns how many. It
 // returns false when no more are wanted ever.
-func (q *queue) awaitLow() (int, bool) {
+func (q *queue) awaitLow() (Want, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for !q.closed && !q.isLow() {

@@ -109,7 +109,7 @@ func (l *Ledger) Lease(r Request) (Grant, error) {
 		return g, nil
 	}
 	if l.Stopped == Go {
-		g.Chunks = append(g.Chunks, l.take(lane, r.Want-len(g.Chunks))...)
+		g.Chunks = append(g.Chunks, l.take(lane, r.Want-len(g.Chunks), r.Least-len(g.Chunks))...)
 		g.Exhausted = l.Available() == 0
 	}
 	return g, nil
@@ -134,10 +134,12 @@ func (l *Ledger) commit(lane *Lane, c Commit) {
 
 // take leases up to want chunks to a lane, those that came back first. No lane
 // gets more than half of its even share of the rest at once, so that all lanes
-// come to an end together.
-func (l *Ledger) take(lane *Lane, want int) []Lease {
-	share := l.Available() / int64(2*len(l.Lanes))
-	n := min(int64(want), max(share, 1), l.Available())
+// come to an end together; but the whole of that share where half of it is not
+// even the least that the lane needs.
+func (l *Ledger) take(lane *Lane, want, least int) []Lease {
+	lanes, left := int64(len(l.Lanes)), l.Available()
+	half, whole := left/(2*lanes), (left+lanes-1)/lanes
+	n := min(int64(want), max(half, min(int64(least), whole), 1), left)
 	leases := make([]Lease, 0, max(n, 0))
 	for range n {
 		lease := Lease{Chunk: l.Next}

@@ -30,6 +30,28 @@ func TestALaneGetsChunksInOrderUntilNoneIsLeft(t *testing.T) {
 	require.True(t, g.Exhausted)
 }
 
+func TestALaneGetsTheLeastThatItNeedsButNotTheShareOfOthers(t *testing.T) {
+	t.Parallel()
+	const chunks, lanes = 24, 4
+	tests := []struct{ want, least, granted int }{
+		{want: 9, least: 0, granted: 3},
+		{want: 9, least: 2, granted: 3},
+		{want: 9, least: 5, granted: 5},
+		{want: 9, least: 8, granted: 6},
+		{want: 1, least: 8, granted: 1},
+	}
+	for _, tt := range tests {
+		l := ledger.New(chunks)
+		lane := l.OpenLane()
+		for range lanes - 1 {
+			l.OpenLane()
+		}
+		g, err := l.Lease(ledger.Request{Lane: lane, Attempt: 1, Want: tt.want, Least: tt.least})
+		require.NoError(t, err)
+		require.Len(t, g.Chunks, tt.granted, "%+v", tt)
+	}
+}
+
 func TestALaterAttemptTakesOverWhatItsLaneHeld(t *testing.T) {
 	t.Parallel()
 	l := ledger.New(8)
@@ -160,7 +182,8 @@ func (w *world) leave(t *rapid.T) {
 
 // ask sends a request that must be admitted, and books the answer.
 func (w *world) ask(t *rapid.T, a *attempt, want, commits int, leaving bool) {
-	r := ledger.Request{Lane: a.lane, Attempt: a.number, Want: want, Leaving: leaving}
+	least := rapid.IntRange(0, want).Draw(t, "least")
+	r := ledger.Request{Lane: a.lane, Attempt: a.number, Want: want, Least: least, Leaving: leaving}
 	for _, chunk := range a.held[:commits] {
 		r.Commits = append(r.Commits, commit(chunk, 1))
 	}

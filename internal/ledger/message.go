@@ -14,8 +14,10 @@ type Request struct {
 	// over what the lower one held; a lower one is refused.
 	Attempt int      `json:"attempt"`
 	Commits []Commit `json:"commits,omitempty"`
-	// Want is the number of chunks asked for.
-	Want int `json:"want"`
+	// Want is the number of chunks asked for, Least that without which the lane
+	// runs dry before it can ask again.
+	Want  int `json:"want"`
+	Least int `json:"least,omitempty"`
 	// Leaving says that the lane ends after this request: what it still holds
 	// goes back.
 	Leaving bool `json:"leaving,omitempty"`
