@@ -185,7 +185,7 @@ func (s *Store) list(ctx context.Context, prefix string) iter.Seq2[*blob.ListObj
 	return func(yield func(*blob.ListObject, error) bool) {
 		token := blob.FirstPageToken
 		for size := firstPage; len(token) > 0; size = min(size*growth, largestPage) {
-			page, next, err := s.bucket.ListPage(ctx, token, size, &blob.ListOptions{Prefix: prefix})
+			page, next, err := s.listPage(ctx, token, size, prefix)
 			if err != nil {
 				yield(nil, wrap("list", prefix, err))
 				return
@@ -198,6 +198,21 @@ func (s *Store) list(ctx context.Context, prefix string) iter.Seq2[*blob.ListObj
 			token = next
 		}
 	}
+}
+
+// listTries bounds how often one page is listed.
+const listTries = 100
+
+// listPage lists one page. The walk through a local folder breaks off when an
+// object is deleted under it, which is no reason to fail.
+func (s *Store) listPage(ctx context.Context, token []byte, size int, prefix string) (page []*blob.ListObject, next []byte, err error) {
+	for range listTries {
+		page, next, err = s.bucket.ListPage(ctx, token, size, &blob.ListOptions{Prefix: prefix})
+		if gcerrors.Code(err) != gcerrors.NotFound && !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+	}
+	return page, next, err
 }
 
 // tempSuffix ends the names of files that fileblob has not renamed yet. A
