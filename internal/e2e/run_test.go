@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
@@ -242,7 +243,8 @@ func TestARunThatCannotKeepItsResultsCallsNothing(t *testing.T) {
 func TestARunUsesARunningServer(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	j := newJob(t, request("served", "By a running server", "")+"\n")
+	prompt := "By a running server, at " + time.Now().String() // which knows no earlier run
+	j := newJob(t, request("served", prompt, "")+"\n")
 	p := start(t, nil, "run", j.input, "-o", j.output, "--server", s.url)
 	require.Equal(t, 0, p.wait())
 	require.Equal(t, []string{"served"}, ids(t, read(t, j.output)))
@@ -250,7 +252,7 @@ func TestARunUsesARunningServer(t *testing.T) {
 	again := start(t, nil, "run", j.input, "-o", j.output, "--server", s.url+"/v1/")
 	require.Equal(t, 0, again.wait())
 	require.Contains(t, again.stderr.String(), "no calls are made")
-	require.Equal(t, 1, s.upstream.Calls([]byte(chatBody("By a running server", ""))))
+	require.Equal(t, 1, s.upstream.Calls([]byte(chatBody(prompt, ""))))
 }
 
 func TestARunTellsWhenTheServerIsNotThere(t *testing.T) {
