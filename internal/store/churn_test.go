@@ -20,8 +20,8 @@ func TestAListingIsWholeWhileObjectsAreDeletedUnderIt(t *testing.T) {
 		defer close(done)
 		for i := 0; ctx.Err() == nil; i++ {
 			key := fmt.Sprintf("a/b%d/goes", i%8)
-			_ = s.Put(t.Context(), key, nil)
-			_ = s.Delete(t.Context(), key)
+			_ = s.Put(ctx, key, nil)
+			_ = s.Delete(ctx, key)
 		}
 	}()
 	for range 1000 {
