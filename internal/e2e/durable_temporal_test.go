@@ -73,15 +73,15 @@ func TestABatchCompletesThoughTheDatabaseFails(t *testing.T) {
 	t.Parallel()
 	const n = 5000
 	often := map[devserver.Fault]float64{
-		devserver.FaultTimeout: 0.05, devserver.FaultExecuteAndTimeout: 0.05, devserver.FaultUnavailable: 0.05,
-		devserver.FaultResourceExhausted: 0.02, devserver.FaultShardOwnershipLost: 0.02,
+		devserver.FaultTimeout: 0.01, devserver.FaultExecuteAndTimeout: 0.02, devserver.FaultUnavailable: 0.02,
+		devserver.FaultShardOwnershipLost: 0.005,
 	}
 	log := newOutput()
 	address := devServer(t, devserver.Options{
 		Logger: slog.New(slog.NewTextHandler(log, nil)), LongHistory: longHistory,
 		Faults: devserver.Faults{Rates: map[string]map[devserver.Fault]float64{
-			"CreateWorkflowExecution": often, "UpdateWorkflowExecution": often, "GetWorkflowExecution": often,
-			"CreateTasks": often, "GetTasks": often, "AppendHistoryNodes": often, "GetHistoryTasks": often, "UpdateShard": often,
+			"UpdateWorkflowExecution": often, "GetWorkflowExecution": often, "AppendHistoryNodes": often,
+			"CreateTasks": often, "GetTasks": often, "UpdateShard": often,
 		}},
 	})
 	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
