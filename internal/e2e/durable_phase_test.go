@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -36,7 +35,7 @@ func TestAKillAtEitherEndOfABatchCostsSeconds(t *testing.T) {
 		o = awaitEnd(t, url, o.ID, openai.Completed)
 		took := time.Since(begun)
 		t.Logf("killed after %d calls, completed %v after the restart", calls, took.Round(time.Millisecond))
-		require.Less(t, took, 2*flowAgain, fmt.Sprintf("killed after %d calls", calls))
+		require.Less(t, took, 2*flowAgain, "killed after %d calls", calls)
 		requireEach(t, url, o, n)
 	}
 }
