@@ -37,9 +37,11 @@ var filler = strings.Repeat("Please answer in one sentence. ", 4)
 
 func customID(i int) string { return fmt.Sprintf("request-%08d", i) }
 
+// writeLine writes a line whose body go-openai encodes to the same bytes: the
+// upstream draws its latencies from them, and all sides should have the same.
 func writeLine(w io.Writer, i int) {
 	_, _ = fmt.Fprintf(w, `{"custom_id":"%s","method":"POST","url":"/v1/chat/completions",`+
-		`"body":{"model":"gpt-4o-mini","messages":[{"role":"user","content":"%sWhat is to be said about number %d?"}]}}`+"\n",
+		`"body":{"model":"gpt-4o-mini","messages":[{"role":"user","content":"%sWhat is to be said about number %d?"}],"stream":false}}`+"\n",
 		customID(i), filler, i)
 }
 

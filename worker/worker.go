@@ -31,10 +31,11 @@ const deployment = "headrace"
 // New returns a worker that has not begun. Its activities stop as a.StopGrace
 // says.
 func New(c client.Client, a *activities.Activities) *Worker {
+	// Otherwise the SDK takes a checksum of the whole binary, which is large: a
+	// third of a second at every start. It asks for it whatever the build id.
+	worker.SetBinaryChecksum(version.String()) //nolint:staticcheck // no other way is left
 	w := worker.New(c, workflows.TaskQueue, worker.Options{
 		WorkerStopTimeout: a.StopGrace + stopMargin,
-		// Without a build id the SDK takes a checksum of the whole binary, which
-		// is large: a third of a second at every start.
 		DeploymentOptions: worker.DeploymentOptions{
 			Version: worker.WorkerDeploymentVersion{DeploymentName: deployment, BuildID: version.String()},
 		},

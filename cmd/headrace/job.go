@@ -126,29 +126,41 @@ func (j *job) create(ctx context.Context) (batch.Object, error) {
 	return o, nil
 }
 
-// pollEvery is the time between two looks at the batch. A server of our own is
-// asked more often than one that is far away.
+// Bounds of the time between two looks at the batch. A server that is far away
+// is not asked more often than seldom.
 const (
-	pollEvery       = 50 * time.Millisecond
-	pollServerEvery = 500 * time.Millisecond
+	often  = 20 * time.Millisecond
+	seldom = 250 * time.Millisecond
 )
+
+// pause is the time until the next look at the batch: a look costs what a few
+// calls cost, and its end should be seen when it comes. So there are more looks
+// towards the end.
+func (j *job) pause(o batch.Object, passed time.Duration) time.Duration {
+	c := o.RequestCounts
+	done := c.Completed + c.Failed
+	if j.flags.server != "" {
+		return seldom
+	}
+	if done == 0 {
+		return often
+	}
+	left := time.Duration(float64(passed) * float64(c.Total-done) / float64(done))
+	const looks = 4 // at least so many until the end
+	return min(max(left/looks, often), seldom)
+}
 
 // wait shows the batch's progress until it has ended, and returns it as it was
 // seen last.
 func (j *job) wait(ctx context.Context, o batch.Object) (batch.Object, error) {
 	shown := newProgress(j.program.stderr)
 	defer shown.end()
-	every := pollEvery
-	if j.flags.server != "" {
-		every = pollServerEvery
-	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
+	begun := time.Now()
 	for !o.Status.Final() {
 		select {
 		case <-ctx.Done():
 			return o, ctx.Err()
-		case <-ticker.C:
+		case <-time.After(j.pause(o, time.Since(begun))):
 		}
 		latest, err := j.client.Batch(ctx, o.ID)
 		var refused *openai.Error

@@ -181,3 +181,26 @@ func TestAnInterruptTellsHowToGoOn(t *testing.T) {
 		"Interrupted: the input was still being read. Run the same command again to go on.\n"+
 		"Interrupted: 42 of 100 requests have their result, and the server goes on with batch_1. Run the same command again to wait for it.\n", said.String())
 }
+
+func TestABatchIsLookedAtMoreOftenTowardsItsEnd(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		server      string
+		done, total int64
+		passed      time.Duration
+		want        time.Duration
+	}{
+		{done: 0, total: 0, passed: time.Second, want: often},
+		{done: 1, total: 1000, passed: time.Second, want: seldom},
+		{done: 900, total: 1000, passed: 3600 * time.Millisecond, want: 100 * time.Millisecond},
+		{done: 999, total: 1000, passed: time.Second, want: often},
+		{done: 999, total: 1000, passed: time.Second, server: "http://127.0.0.1:8080", want: seldom},
+	} {
+		j := &job{flags: runFlags{server: tt.server}}
+		o := batch.Object{Batch: openai.Batch{RequestCounts: openai.RequestCounts{Total: tt.total, Completed: tt.done - 1, Failed: min(tt.done, 1)}}}
+		if tt.done == 0 {
+			o.RequestCounts.Completed = 0
+		}
+		require.Equal(t, tt.want, j.pause(o, tt.passed), "%+v", tt)
+	}
+}

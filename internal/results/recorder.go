@@ -16,7 +16,7 @@ const (
 	// flushEvery is the longest that a line waits for its segment to be
 	// written. With the write itself it stays below the 250 ms within which a
 	// result must be safe.
-	flushEvery = 100 * time.Millisecond
+	flushEvery = 175 * time.Millisecond
 	// unwrittenLimit bounds the bytes that wait to be written; beyond it, Put
 	// waits.
 	unwrittenLimit = 64 << 20
