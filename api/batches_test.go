@@ -93,6 +93,15 @@ func TestABatchThatDidNotStartIsNotListed(t *testing.T) {
 	require.Equal(t, []batch.Object{first}, list.Data)
 }
 
+func TestABatchStartsOnceThoughTemporalFailsAtFirst(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.temporal.flaky = 2
+	o := b.created(t, "")
+	require.Len(t, b.temporal.started, 1)
+	require.Contains(t, b.temporal.started, o.ID)
+}
+
 // TestARunningBatchShowsWhatItsLanesReport has two lanes, one of which has not
 // reported yet, and an activity that is no lane.
 func TestARunningBatchShowsWhatItsLanesReport(t *testing.T) {

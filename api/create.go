@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -111,10 +112,34 @@ func (a *API) start(c *gin.Context, in *workflows.BatchInput) error {
 	if err := a.store.MarkBatch(ctx, run); err != nil {
 		return err
 	}
-	_, err = a.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: run.Batch, TaskQueue: workflows.TaskQueue, WorkflowTaskTimeout: workflows.TaskTimeout,
+	return a.startWorkflow(ctx, in)
+}
+
+// Starting a workflow is tried again, since Temporal's database may fail for a
+// moment or its answer get lost. The id stays the same, so that a second start
+// finds the first.
+const (
+	startTries = 3
+	startPause = 50 * time.Millisecond // before the second, four times that before the third
+)
+
+func (a *API) startWorkflow(ctx context.Context, in *workflows.BatchInput) error {
+	o := client.StartWorkflowOptions{
+		ID: in.Run.Batch, TaskQueue: workflows.TaskQueue, WorkflowTaskTimeout: workflows.TaskTimeout,
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		Memo:                  map[string]any{workflows.MemoBatch: in.Object},
-	}, workflows.NameBatch, in)
-	return err
+	}
+	pause := startPause
+	for try := 1; ; try++ {
+		_, err := a.temporal.ExecuteWorkflow(ctx, o, workflows.NameBatch, in)
+		if err == nil || try == startTries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+		pause *= 4
+	}
 }

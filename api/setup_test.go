@@ -46,6 +46,7 @@ type temporal struct {
 	asked   []string // signals and cancellations, by name
 
 	err     error // of every call, if set
+	flaky   int   // starts that fail after they have happened
 	status  enums.WorkflowExecutionStatus
 	pending []*workflowpb.PendingActivityInfo
 }
@@ -62,6 +63,10 @@ func (f *temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOpti
 	}
 	f.started[o.ID] = *args[0].(*workflows.BatchInput)
 	f.memos[o.ID] = o.Memo
+	if f.flaky > 0 {
+		f.flaky--
+		return nil, serviceerror.NewInternal("the answer got lost")
+	}
 	return nil, nil
 }
 

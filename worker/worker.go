@@ -33,7 +33,7 @@ const deployment = "headrace"
 func New(c client.Client, a *activities.Activities) *Worker {
 	// Otherwise the SDK takes a checksum of the whole binary, which is large: a
 	// third of a second at every start. It asks for it whatever the build id.
-	worker.SetBinaryChecksum(version.String()) //nolint:staticcheck // no other way is left
+	worker.SetBinaryChecksum(version.String())
 	w := worker.New(c, workflows.TaskQueue, worker.Options{
 		WorkerStopTimeout: a.StopGrace + stopMargin,
 		DeploymentOptions: worker.DeploymentOptions{

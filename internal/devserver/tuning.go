@@ -1,6 +1,7 @@
 package devserver
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/server/common/dynamicconfig"
@@ -49,48 +50,60 @@ func tuned() tuning {
 			// largest size it ever had.
 			{"journal_size_limit", "67108864"},
 		},
-		dynamic: []setting{
-			// Every hop of a workflow goes through one of these queues, which by
-			// default are read 20 times a second: up to 50 ms a hop.
-			{dynamicconfig.TransferProcessorMaxPollRPS, manyPolls},
-			{dynamicconfig.TimerProcessorMaxPollRPS, manyPolls},
-			// A timer may come this much late; by default a second.
-			{dynamicconfig.TimerProcessorMaxTimeShift, 10 * time.Millisecond},
-			// Four partitions serve rates that SQLite does not; a task that
-			// arrives in one and a worker that polls another have to be matched.
-			{dynamicconfig.MatchingNumTaskqueueReadPartitions, 1},
-			{dynamicconfig.MatchingNumTaskqueueWritePartitions, 1},
+		dynamic: slices.Concat(soon(), unbounded(), absent()),
+	}
+}
 
-			// Each lane of a batch may have a lease under way; the default is 10.
-			{dynamicconfig.WorkflowExecutionMaxInFlightUpdates, 1000},
-			// A lease that got lost is asked for again after this; by default
-			// after 20 s.
-			{dynamicconfig.HistoryLongPollExpirationInterval, 2 * time.Second},
-			// How long a decision waits for a worker that was killed making it;
-			// the default is 10 s.
-			{dynamicconfig.DefaultWorkflowTaskTimeout, 5 * time.Second},
-			// A lane hears of its cancellation when it happens, not with its
-			// next heartbeat.
-			{dynamicconfig.EnableCancelActivityWorkerCommand, true},
-			{dynamicconfig.WorkerCommandsEnabled, true},
+// soon are settings by which things happen when they can.
+func soon() []setting {
+	return []setting{
+		// Every hop of a workflow goes through one of these queues, which by
+		// default are read 20 times a second: up to 50 ms a hop.
+		{dynamicconfig.TransferProcessorMaxPollRPS, manyPolls},
+		{dynamicconfig.TimerProcessorMaxPollRPS, manyPolls},
+		// A timer may come this much late; by default a second.
+		{dynamicconfig.TimerProcessorMaxTimeShift, 10 * time.Millisecond},
+		// Four partitions serve rates that SQLite does not; a task that
+		// arrives in one and a worker that polls another have to be matched.
+		{dynamicconfig.MatchingNumTaskqueueReadPartitions, 1},
+		{dynamicconfig.MatchingNumTaskqueueWritePartitions, 1},
+		// A lease that got lost is asked for again after this; by default
+		// after 20 s.
+		{dynamicconfig.HistoryLongPollExpirationInterval, 2 * time.Second},
+		// How long a decision waits for a worker that was killed making it;
+		// the default is 10 s.
+		{dynamicconfig.DefaultWorkflowTaskTimeout, 5 * time.Second},
+		// A lane hears of its cancellation when it happens, not with its
+		// next heartbeat.
+		{dynamicconfig.EnableCancelActivityWorkerCommand, true},
+		{dynamicconfig.WorkerCommandsEnabled, true},
+	}
+}
 
-			// Workflows kept in memory, at some ten kilobytes each.
-			{dynamicconfig.HistoryCacheHostLevelMaxSize, 1000},
+// unbounded are limits: nobody shares this server with anybody.
+func unbounded() []setting {
+	return []setting{
+		// Each lane of a batch may have a lease under way; the default is 10.
+		{dynamicconfig.WorkflowExecutionMaxInFlightUpdates, 1000},
+		{dynamicconfig.FrontendMaxConcurrentLongRunningRequestsPerInstance, manyCalls},
+		{dynamicconfig.FrontendRPS, manyCalls},
+		{dynamicconfig.FrontendMaxNamespaceRPSPerInstance, manyCalls},
+		{dynamicconfig.HistoryRPS, manyCalls},
+		{dynamicconfig.MatchingRPS, manyCalls},
+		{dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance, 1000},
+	}
+}
 
-			// Nobody shares this server with anybody.
-			{dynamicconfig.FrontendMaxConcurrentLongRunningRequestsPerInstance, manyCalls},
-			{dynamicconfig.FrontendRPS, manyCalls},
-			{dynamicconfig.FrontendMaxNamespaceRPSPerInstance, manyCalls},
-			{dynamicconfig.HistoryRPS, manyCalls},
-			{dynamicconfig.MatchingRPS, manyCalls},
-			{dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance, 1000},
-
-			// These need Temporal's worker service, which does not run here.
-			{dynamicconfig.FrontendEnableSchedules, false},
-			{dynamicconfig.FrontendEnableBatcher, false},
-			{dynamicconfig.EnableParentClosePolicyWorker, false},
-			// It would ask a server of Temporal's for the latest version.
-			{dynamicconfig.EnableServerVersionCheck, false},
-		},
+// absent are things that this server does without.
+func absent() []setting {
+	return []setting{
+		// Workflows kept in memory, at some ten kilobytes each.
+		{dynamicconfig.HistoryCacheHostLevelMaxSize, 1000},
+		// These need Temporal's worker service, which does not run here.
+		{dynamicconfig.FrontendEnableSchedules, false},
+		{dynamicconfig.FrontendEnableBatcher, false},
+		{dynamicconfig.EnableParentClosePolicyWorker, false},
+		// It would ask a server of Temporal's for the latest version.
+		{dynamicconfig.EnableServerVersionCheck, false},
 	}
 }
