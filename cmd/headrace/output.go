@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gofrs/flock"
+
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/client"
 	"github.com/headrace/headrace/internal/results"
@@ -190,6 +192,7 @@ type outputFile struct {
 
 	path string
 	file *os.File
+	lock *flock.Flock // of file, against another run with the same output
 }
 
 // partial is the name of a file that is not whole yet.
@@ -198,11 +201,22 @@ func partial(path string) string {
 }
 
 func newOutputFile(path string) (*outputFile, error) {
-	file, err := os.OpenFile(partial(path), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666) //nolint:gosec // as the umask has it
+	const mode = 0o666 // as the umask has it
+	lock := flock.New(partial(path), flock.SetPermissions(mode))
+	locked, err := lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("cannot write results to %s: %w", path, err)
 	}
-	return &outputFile{path: path, file: file, Writer: bufio.NewWriter(file)}, nil
+	if !locked {
+		return nil, hintedError{
+			fmt.Errorf("another run writes to %s", path), "Wait for it to end, or choose another name.",
+		}
+	}
+	file, err := os.OpenFile(partial(path), os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode) //nolint:gosec // as the umask has it
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot write results to %s: %w", path, err), lock.Unlock())
+	}
+	return &outputFile{path: path, file: file, lock: lock, Writer: bufio.NewWriter(file)}, nil
 }
 
 func (f *outputFile) mayReplace(batch string) error {
@@ -238,12 +252,13 @@ func (f *outputFile) commit() error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", f.path, err)
 	}
-	return f.file.Close()
+	return errors.Join(f.file.Close(), f.lock.Unlock())
 }
 
 // discard removes the file unless it was committed.
 func (f *outputFile) discard() {
 	if f.file.Close() == nil {
 		_ = os.Remove(f.file.Name())
+		_ = f.lock.Unlock()
 	}
 }
