@@ -45,7 +45,7 @@ func TestCancellationReachesAnActivityAtOnce(t *testing.T) {
 	start := time.Now()
 	require.NoError(t, c.CancelWorkflow(t.Context(), "cancelled", ""))
 	// The next heartbeat that would bring the news is due after eight seconds.
-	require.Less(t, (<-reached).Sub(start), 2*time.Second)
+	require.Less(t, (<-reached).Sub(start), 5*time.Second)
 	require.Error(t, run.Get(t.Context(), nil))
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -105,14 +106,19 @@ func TestAChunkFinishedAtOnceIsWrittenOnceAndSorted(t *testing.T) {
 
 func TestAResultIsInTheStoreWithinAQuarterOfASecond(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	r := b.recorder(t, "0-1")
-	_, err := r.Open(t.Context(), 0, 10, false)
-	require.NoError(t, err)
-	begun := time.Now()
-	b.put(t, r, 0, 1)
-	require.Eventually(t, func() bool { return len(b.keys(t, 0)) == 1 }, 5*time.Second, time.Millisecond)
-	require.Less(t, time.Since(begun), 250*time.Millisecond)
+	// The write itself is given what this machine, busy as it may be, cannot
+	// tell: a fifth of the time.
+	const begun = 200 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		r := b.recorder(t, "0-1")
+		_, err := r.Open(t.Context(), 0, 10, false)
+		require.NoError(t, err)
+		b.put(t, r, 0, 1)
+		time.Sleep(begun)
+		synctest.Wait()
+		require.Len(t, b.keys(t, 0), 1)
+	})
 }
 
 func TestWhoeverTakesAChunkOverAddsOnlyWhatIsMissing(t *testing.T) {
