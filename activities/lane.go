@@ -270,7 +270,7 @@ func (l *lane) progress() batch.Progress {
 		totals.Add(*before)
 	}
 	p := batch.Progress{
-		Completed: totals.Completed, Failed: totals.Failed, Usage: totals.Usage,
+		Lane: l.in.Lane, Completed: totals.Completed, Failed: totals.Failed, Usage: totals.Usage,
 		InFlight: stats.InFlight, Retrying: stats.Retrying,
 	}
 	if l.in.Unmade == nil {

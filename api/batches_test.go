@@ -102,8 +102,8 @@ func TestABatchStartsOnceThoughTemporalFailsAtFirst(t *testing.T) {
 	require.Contains(t, b.temporal.started, o.ID)
 }
 
-// TestARunningBatchShowsWhatItsLanesReport has two lanes, one of which has not
-// reported yet, and an activity that is no lane.
+// TestARunningBatchShowsWhatItsLanesReport has three lanes, one of which has not
+// reported yet and one has left, and an activity that is no lane.
 func TestARunningBatchShowsWhatItsLanesReport(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -114,6 +114,7 @@ func TestARunningBatchShowsWhatItsLanesReport(t *testing.T) {
 	memo.RequestCounts = openai.RequestCounts{Total: 100, Completed: 10, Failed: 1}
 	memo.Usage = &openai.Usage{TotalTokens: 5}
 	b.temporal.memos[id][workflows.MemoBatch] = memo
+	b.temporal.memos[id][workflows.MemoLeft] = []int{0}
 	lane := func(name string, progress ...any) *workflowpb.PendingActivityInfo {
 		info := &workflowpb.PendingActivityInfo{ActivityType: &common.ActivityType{Name: name}}
 		for _, p := range progress {
@@ -123,9 +124,10 @@ func TestARunningBatchShowsWhatItsLanesReport(t *testing.T) {
 	}
 	waiting := &batch.WaitingOn{Reason: batch.RateLimited, Message: "slow down", Since: 7}
 	b.temporal.pending = []*workflowpb.PendingActivityInfo{
-		lane(workflows.NameLane, batch.Progress{Completed: 20, Failed: 2, InFlight: 3, Retrying: 4, WaitingOn: waiting, Usage: openai.Usage{TotalTokens: 6}}),
+		lane(workflows.NameLane, batch.Progress{Lane: 2, Completed: 20, Failed: 2, InFlight: 3, Retrying: 4, WaitingOn: waiting, Usage: openai.Usage{TotalTokens: 6}}),
 		lane(workflows.NameLane),
 		lane("Plan", int64(12345)),
+		lane(workflows.NameLane, batch.Progress{Lane: 0, Completed: 10, Failed: 1}), // has left: it is in the memo
 	}
 	o := b.get(t, id)
 	require.Equal(t, openai.InProgress, o.Status)

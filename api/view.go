@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
@@ -80,6 +81,12 @@ func running(d *workflowservice.DescribeWorkflowExecutionResponse) (batch.Object
 	if err != nil {
 		return o, err
 	}
+	var left []int
+	if payload, ok := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoLeft]; ok {
+		if err := decode(payload, &left); err != nil {
+			return o, err
+		}
+	}
 	var lanes []batch.Progress
 	for _, activity := range d.GetPendingActivities() {
 		if activity.GetActivityType().GetName() != workflows.NameLane {
@@ -93,7 +100,9 @@ func running(d *workflowservice.DescribeWorkflowExecutionResponse) (batch.Object
 		if err := decode(details[0], &p); err != nil {
 			return o, err
 		}
-		lanes = append(lanes, p)
+		if !slices.Contains(left, p.Lane) {
+			lanes = append(lanes, p)
+		}
 	}
 	if d.GetWorkflowExtendedInfo().GetCancelRequested() {
 		switch o.Status {

@@ -64,6 +64,7 @@ type batchRun struct {
 	abort       bool // cut calls off when ending
 	rollover    bool // this run has become long: continue as new
 	leases      int
+	left        []int // lanes that have left, since lanes were opened last
 	cancelLanes workflow.CancelFunc
 }
 
@@ -223,7 +224,7 @@ func (b *batchRun) current() batch.Object {
 
 // publish lets everybody see the object, with or without a worker at hand.
 func (b *batchRun) publish() error {
-	return workflow.UpsertMemo(b.ctx, map[string]any{MemoBatch: b.current()})
+	return workflow.UpsertMemo(b.ctx, map[string]any{MemoBatch: b.current(), MemoLeft: b.left})
 }
 
 func (b *batchRun) now() *int64 {

@@ -33,6 +33,7 @@ type testBundle struct {
 	tidied   bool
 	saved    []activities.SaveCommitsInput
 	memo     batch.Object
+	left     []int // lanes that have left, as the memo has them
 	begun    time.Time
 	grants   []ledger.Grant
 }
@@ -64,7 +65,8 @@ func setup(t *testing.T) *testBundle {
 		},
 	}
 	b.env.OnUpsertMemo(mock.Anything).Run(func(args mock.Arguments) {
-		b.memo = args.Get(0).(map[string]any)[workflows.MemoBatch].(batch.Object)
+		memo := args.Get(0).(map[string]any)
+		b.memo, b.left = memo[workflows.MemoBatch].(batch.Object), memo[workflows.MemoLeft].([]int)
 	}).Return(nil).Maybe()
 	b.env.OnActivity(activities.NameFinish, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.FinishInput) error {
@@ -178,6 +180,7 @@ func TestABatchIsPlannedWorkedOnAndFinished(t *testing.T) {
 	b.at(5*time.Second, func() {
 		require.Equal(t, openai.RequestCounts{Total: 5, Completed: 4, Failed: 1}, b.memo.RequestCounts,
 			"what a lane committed is published when it leaves, before its activity is gone")
+		require.Equal(t, []int{0}, b.left, "so that nobody counts its last heartbeat as well")
 	})
 	b.requireEnd(openai.Completed)
 	require.Len(t, b.lanes, 1)

@@ -13,6 +13,7 @@ import (
 func (b *batchRun) runLanes() {
 	ctx, cancel := workflow.WithCancel(workflow.WithActivityOptions(b.ctx, laneOptions))
 	b.cancelLanes = cancel
+	b.left = nil
 	lanes := workflow.NewWaitGroup(b.ctx)
 	for _, hands := range b.lanes() {
 		in := b.workInput(hands)

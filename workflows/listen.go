@@ -49,6 +49,7 @@ func (b *batchRun) lease(_ workflow.Context, r ledger.Request) (ledger.Grant, er
 		b.rollOver()
 	}
 	if r.Leaving {
+		b.left = append(b.left, r.Lane)
 		return grant, b.publish()
 	}
 	return grant, nil

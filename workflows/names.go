@@ -18,6 +18,10 @@ const (
 	// MemoBatch is the key of the memo that holds the batch's object. What
 	// running lanes have done is not in it: see LaneProgress.
 	MemoBatch = "batch"
+	// MemoLeft is the key of the memo that holds the ids of lanes which have
+	// left: what they have done is in the batch's object, though their
+	// activities may take a moment to end.
+	MemoLeft = "left_lanes"
 )
 
 // NameLane is the type of the activities whose heartbeats are LaneProgress.

@@ -37,7 +37,7 @@ func TestTheWireStaysAsItIs(t *testing.T) {
 	run := workflows.Run{Project: "default", Batch: "batch_1"}
 	wire := map[string]any{
 		"names": []string{
-			workflows.TaskQueue, workflows.NameBatch, workflows.SignalAbort, workflows.MemoBatch,
+			workflows.TaskQueue, workflows.NameBatch, workflows.SignalAbort, workflows.MemoBatch, workflows.MemoLeft,
 			activities.NamePlan, activities.NameWork, activities.NameSaveCommits, activities.NameFinish, activities.NameTidy,
 			activities.UpdateLease, activities.QueryStop, activities.ErrorFenced,
 		},
@@ -62,7 +62,7 @@ func TestTheWireStaysAsItIs(t *testing.T) {
 			LastCommits: activities.SaveCommitsInput{Run: run, Page: 1},
 		},
 		"heartbeat": workflows.LaneProgress{
-			Completed: 1, Failed: 2, Usage: usage, InFlight: 3, Retrying: 4,
+			Lane: 1, Completed: 1, Failed: 2, Usage: usage, InFlight: 3, Retrying: 4,
 			WaitingOn: &batch.WaitingOn{Reason: batch.RateLimited, Message: "m", Since: 1, Until: &one},
 		},
 	}

@@ -56,6 +56,7 @@ const (
 // Progress is what one lane has done so far, over all its attempts. Counts
 // never fall.
 type Progress struct {
+	Lane      int          `json:"lane"`
 	Completed int64        `json:"completed"`
 	Failed    int64        `json:"failed"`
 	Usage     openai.Usage `json:"usage"`
