@@ -212,7 +212,7 @@ func newOutputFile(path string) (*outputFile, error) {
 			fmt.Errorf("another run writes to %s", path), "Wait for it to end, or choose another name.",
 		}
 	}
-	file, err := os.OpenFile(partial(path), os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode) //nolint:gosec // as the umask has it
+	file, err := os.OpenFile(partial(path), os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot write results to %s: %w", path, err), lock.Unlock())
 	}
