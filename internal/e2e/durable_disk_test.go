@@ -112,8 +112,7 @@ func TestABatchWaitsWhileTheDiskIsFull(t *testing.T) {
 func TestAKillWhileTheDiskIsFullRepeatsNoMoreThanAnother(t *testing.T) {
 	t.Parallel()
 	d := newFullDisk(t)
-	last := *d.witness.sim.Stats().LastEnd
-	allowed := laneHands + d.witness.finishedSince(last.Add(-unsafe))
+	allowed := d.witness.lostIfKilled(laneHands)
 	d.kill()
 	require.NoError(t, os.Remove(d.filler))
 	_, d.url = dev(t, d.dir, d.upstream)
@@ -134,7 +133,7 @@ func TestABatchOutlivesAFullDiskThatTemporalShares(t *testing.T) {
 	poll(t, "calls to stop", func() bool { return up.Stats().InFlight == 0 })
 	calls := up.Stats().Calls
 	t.Logf("calls stop after %d", calls)
-	allowed := laneHands + w.finishedSince(up.Stats().LastEnd.Add(-unsafe))
+	allowed := w.lostIfKilled(laneHands)
 	lasts(t, longOutage)
 	require.Equal(t, calls, up.Stats().Calls)
 	require.NoError(t, os.Remove(filler))

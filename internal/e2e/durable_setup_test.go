@@ -52,8 +52,8 @@ type witness struct {
 }
 
 type sample struct {
-	at        time.Time
-	succeeded int64
+	at               time.Time
+	calls, succeeded int64
 }
 
 // watch begins to watch until the test ends.
@@ -87,7 +87,7 @@ func (w *witness) look() {
 	at, stats := time.Now(), w.sim.Stats()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.samples = append(w.samples, sample{at: at, succeeded: stats.Succeeded})
+	w.samples = append(w.samples, sample{at: at, calls: stats.Calls, succeeded: stats.Succeeded})
 }
 
 // finishedSince counts the calls that have finished since then, and a few
@@ -96,14 +96,37 @@ func (w *witness) finishedSince(then time.Time) int64 {
 	now := w.sim.Stats().Succeeded
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	before := w.samples[0].succeeded
+	return now - w.at(then).succeeded
+}
+
+// at is the last sample up to then.
+func (w *witness) at(then time.Time) sample {
+	before := w.samples[0]
 	for _, s := range w.samples {
 		if s.at.After(then) {
 			break
 		}
-		before = s.succeeded
+		before = s
 	}
-	return now - before
+	return before
+}
+
+// lostIfKilled is how many calls a death may repeat once no more are made
+// because their results cannot be kept: those that were in flight when the last
+// one was made, and those that finished shortly before.
+func (w *witness) lostIfKilled(hands int64) int64 {
+	w.t.Helper()
+	w.look()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := len(w.samples) - 1
+	for i > 0 && w.samples[i-1].calls == w.samples[i].calls {
+		i--
+	}
+	last := w.samples[i]
+	finished := last.succeeded - w.at(last.at.Add(-unsafe)).succeeded
+	w.t.Logf("the last call was made after %d had finished, %d of them within %v", last.succeeded, finished, unsafe)
+	return hands + finished
 }
 
 // kill kills a process that has so many hands and returns how many calls its

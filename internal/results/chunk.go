@@ -143,11 +143,20 @@ const (
 // persist tries to write until it succeeds or the recorder is closed. A full
 // disk or a store that is away for a while costs time and nothing else.
 func (r *Recorder) persist(write func() error) bool {
+	failing := false
+	defer func() {
+		if failing {
+			r.recovered()
+		}
+	}()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := write()
-		r.note(err)
 		if err == nil {
 			return true
+		}
+		if !errors.Is(err, context.Canceled) {
+			r.failed(err, !failing)
+			failing = true
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -159,19 +168,27 @@ func (r *Recorder) persist(write func() error) bool {
 	}
 }
 
-func (r *Recorder) note(err error) {
-	if errors.Is(err, context.Canceled) {
-		return
-	}
+// failed notes that a writer fails, for the first time or again.
+func (r *Recorder) failed(err error, first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.trouble.err == nil:
-		r.trouble.since = time.Now()
-	case err == nil:
-		r.written.Broadcast()
+	if first {
+		if r.trouble.writers == 0 {
+			r.trouble.since = time.Now()
+		}
+		r.trouble.writers++
 	}
 	r.trouble.err = err
+}
+
+// recovered notes that a writer that failed does so no more.
+func (r *Recorder) recovered() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.trouble.writers--; r.trouble.writers == 0 {
+		r.trouble.err = nil
+		r.written.Broadcast()
+	}
 }
 
 func concat(entries []entry) []byte {

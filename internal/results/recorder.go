@@ -49,10 +49,13 @@ type Recorder struct {
 	trouble   trouble
 }
 
-// trouble remembers since when writing fails, and why.
+// trouble remembers how many writers fail at the moment, since when, and why. A
+// write that works is no sign that the others do: a full disk takes a small
+// segment and refuses a large one.
 type trouble struct {
-	err   error
-	since time.Time
+	writers int
+	err     error // the latest; nil when no writer fails
+	since   time.Time
 }
 
 // NewRecorder returns a recorder that writes as holder, see ledger.Holder. The

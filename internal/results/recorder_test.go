@@ -196,6 +196,29 @@ func TestAStoreThatFailsCostsTimeAndNoResult(t *testing.T) {
 	require.Len(t, r.Commits(), 1)
 }
 
+func TestAWriteThatWorksDoesNotHideOneThatFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := b.recorder(t, "0-1")
+	blocked := filepath.Join(b.dir, filepath.FromSlash(strings.TrimSuffix(b.run.ChunkPrefix(0), "/")))
+	require.NoError(t, os.MkdirAll(filepath.Dir(blocked), 0o700))
+	require.NoError(t, os.WriteFile(blocked, nil, 0o600))
+	for chunk := range int64(2) {
+		_, err := r.Open(t.Context(), chunk, 9, false)
+		require.NoError(t, err)
+	}
+	b.put(t, r, 0, 1)
+	time.Sleep(20 * time.Millisecond) // so that the flush that works comes after the one that fails
+	b.put(t, r, 1, 11)
+	require.Eventually(t, func() bool { return len(b.keys(t, 1)) > 0 }, 5*time.Second, time.Millisecond)
+	_, err := r.Trouble()
+	require.Error(t, err)
+	require.NoError(t, os.Remove(blocked))
+	require.NoError(t, r.Flush(t.Context()))
+	_, err = r.Trouble()
+	require.NoError(t, err)
+}
+
 func TestPutWaitsWhileTooMuchIsUnwritten(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
