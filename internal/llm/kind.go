@@ -54,7 +54,10 @@ type Error struct {
 	// Status is the HTTP status, or 0 when no response came.
 	Status    int
 	RequestID string
-	Body      []byte // of the response, as it came
+	// Header is as the provider sent it, or nil when no response came. It must
+	// not be changed.
+	Header http.Header
+	Body   []byte // of the response, as it came
 	// Code is the provider's, or one of the Code constants.
 	Code    string
 	Message string

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/headrace/headrace/internal/openai"
@@ -31,6 +32,8 @@ type Request struct {
 type Response struct {
 	Status    int
 	RequestID string // the provider's x-request-id, or ""
-	Body      []byte // as it came
-	Usage     openai.Usage
+	// Header is as the provider sent it. It must not be changed.
+	Header http.Header
+	Body   []byte // as it came
+	Usage  openai.Usage
 }

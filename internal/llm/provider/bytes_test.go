@@ -110,7 +110,7 @@ func TestTheBytesOfAnAnswerComeBackAsTheyAre(t *testing.T) {
 			got, err := p.Call(t.Context(), llm.Request{Endpoint: endpoint, Body: []byte("{}"), Timeout: time.Minute})
 			require.NoError(t, err, "%s: %s", endpoint, name)
 			require.Equal(t, llm.Response{
-				Status: http.StatusOK, RequestID: "req_7", Body: []byte(answer), Usage: openai.Usage{InputTokens: 3},
+				Status: http.StatusOK, RequestID: "req_7", Header: got.Header, Body: []byte(answer), Usage: openai.Usage{InputTokens: 3},
 			}, got, "%s: %s", endpoint, name)
 		}
 	}
@@ -126,7 +126,7 @@ func TestAnyJSONWithAnyStatusOfSuccessIsAnAnswer(t *testing.T) {
 			})
 			got, err := chat(t.Context(), newProvider(t, provider.Config{BaseURL: u.URL}), "{}")
 			require.NoError(t, err)
-			require.Equal(t, llm.Response{Status: status, Body: []byte(answer)}, got)
+			require.Equal(t, llm.Response{Status: status, Header: got.Header, Body: []byte(answer)}, got)
 		}
 	}
 }

@@ -97,11 +97,11 @@ func (x *exchange) outcome(err error) (llm.Response, error) {
 	success := x.status >= http.StatusOK && x.status < http.StatusMultipleChoices
 	if success {
 		if usage, valid := llm.UsageOf(x.answer); valid {
-			return llm.Response{Status: x.status, RequestID: id, Body: x.answer, Usage: usage}, nil
+			return llm.Response{Status: x.status, RequestID: id, Header: x.header, Body: x.answer, Usage: usage}, nil
 		}
 	}
 	e := &llm.Error{
-		Status: x.status, RequestID: id, Body: x.answer, RetryAfter: llm.RetryAfter(x.header, time.Now()),
+		Status: x.status, RequestID: id, Header: x.header, Body: x.answer, RetryAfter: llm.RetryAfter(x.header, time.Now()),
 	}
 	var errType string
 	var api *goopenai.APIError

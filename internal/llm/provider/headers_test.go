@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"testing"
@@ -55,6 +56,34 @@ func TestNothingIsSentOfWhatIsNotConfigured(t *testing.T) {
 			require.NotContains(t, h, name, "shape %q", shape)
 		}
 	}
+}
+
+func TestTheHeadersOfAnAnswerComeBackWhateverItIs(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusOK, http.StatusTooManyRequests, http.StatusBadRequest, http.StatusFound} {
+		u := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["X-Vendor"] = []string{"a", "b"}
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte("{}"))
+		})
+		got, err := chat(t.Context(), newProvider(t, provider.Config{BaseURL: u.URL}), "{}")
+		header := got.Header
+		var e *llm.Error
+		if errors.As(err, &e) {
+			header = e.Header
+		}
+		require.Equal(t, []string{"a", "b"}, header.Values("X-Vendor"), "status %d", status)
+		require.Equal(t, "application/json; charset=utf-8", header.Get("Content-Type"))
+	}
+}
+
+func TestNoHeadersComeOfAnAnswerThatDidNotCome(t *testing.T) {
+	t.Parallel()
+	run := startSimulator(t)
+	p := newProvider(t, provider.Config{BaseURL: run.URL()})
+	require.Nil(t, failure(t, p, question("sim:cut")).Header)
+	require.Nil(t, failure(t, newProvider(t, provider.Config{BaseURL: "http://127.0.0.1:0"}), "{}").Header)
 }
 
 func TestABaseURLMayEndInASlashAndHaveAPath(t *testing.T) {
