@@ -33,7 +33,13 @@ func NewID(prefix string) string {
 	// one nanosecond fall in random order.
 	binary.BigEndian.PutUint64(b[:8], math.MaxUint64-uint64(now))
 	_, _ = rand.Read(b[8:]) // never fails, see crypto/rand
-	return prefix + idEncoding.EncodeToString(b[:])
+	return DerivedID(prefix, b)
+}
+
+// DerivedID returns prefix and 26 characters that stand for the given bits. It
+// is as valid as one of NewID, and sorts as its bits do.
+func DerivedID(prefix string, bits [16]byte) string {
+	return prefix + idEncoding.EncodeToString(bits[:])
 }
 
 // ValidID reports whether id is prefix and 26 characters as NewID makes them.

@@ -116,3 +116,14 @@ func TestAnyTextThatIsValidIsWhatNewIDCouldHaveMade(t *testing.T) {
 		}
 	})
 }
+
+func TestADerivedIDIsValidAndSortsAsItsBitsDo(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		bits := func(name string) [16]byte { return [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, name)) }
+		a, b := bits("a"), bits("b")
+		one, two := openai.DerivedID(openai.PrefixBatch, a), openai.DerivedID(openai.PrefixBatch, b)
+		require.True(t, openai.ValidID(openai.PrefixBatch, one))
+		require.Equal(t, slices.Compare(a[:], b[:]), strings.Compare(one, two))
+	})
+}

@@ -1,0 +1,91 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/headrace/headrace/internal/openai"
+)
+
+// Headers of requests that may be repeated, after the IETF's draft
+// draft-ietf-httpapi-idempotency-key-header.
+const (
+	headerIdempotencyKey = "Idempotency-Key"
+	// headerReplayed marks the answer to a request that was carried out before.
+	headerReplayed = "Idempotency-Replayed"
+)
+
+// Codes of errors about idempotency keys.
+const (
+	codeInvalidKey = "invalid_idempotency_key"
+	codeReusedKey  = "idempotency_key_reused"
+)
+
+// longestKey bounds an idempotency key, in characters.
+const longestKey = 255
+
+// idempotencyKey reads the key of a request, "" if it has none. A key has 1 to
+// 255 printable characters of ASCII, without spaces at its ends.
+func idempotencyKey(c *gin.Context) (string, error) {
+	values := c.Request.Header.Values(headerIdempotencyKey)
+	switch {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1 || !validKey(values[0]):
+		return "", openai.InvalidRequest("", codeInvalidKey,
+			"Invalid '%s': expected one key of 1 to %d printable ASCII characters without spaces at its ends.",
+			headerIdempotencyKey, longestKey)
+	default:
+		return values[0], nil
+	}
+}
+
+func validKey(key string) bool {
+	if key == "" || len(key) > longestKey || key[0] == ' ' || key[len(key)-1] == ' ' {
+		return false
+	}
+	for i := range len(key) {
+		if key[i] < ' ' || key[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// fingerprint tells requests apart that have the same key: it is equal only for
+// the same method, path and body, byte for byte.
+func fingerprint(r *http.Request, body []byte) string {
+	sum := digest(r.Method, r.URL.Path, string(body))
+	return hex.EncodeToString(sum[:])
+}
+
+// keyBits derives 128 bits from an idempotency key. They are always the same
+// for one project, one kind of resource and one key, and nobody can guess them
+// without the key.
+func keyBits(project, kind, key string) [16]byte {
+	sum := digest(project, kind, key)
+	return [16]byte(sum[:16])
+}
+
+// digest hashes a list of texts of which none but the last holds a NUL.
+func digest(parts ...string) [sha256.Size]byte {
+	h := sha256.New()
+	for i, part := range parts {
+		if i > 0 {
+			_, _ = h.Write([]byte{0})
+		}
+		_, _ = io.WriteString(h, part)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// errKeyReused refuses a key that an earlier request with other content has.
+func errKeyReused() *openai.Error {
+	e := openai.InvalidRequest("", codeReusedKey, "The '%s' was used before, with a different request.", headerIdempotencyKey)
+	e.Status, e.NoRetry = http.StatusConflict, true
+	return e
+}
