@@ -69,8 +69,7 @@ func TestTheHeadersOfAnAnswerComeBackWhateverItIs(t *testing.T) {
 		})
 		got, err := chat(t.Context(), newProvider(t, provider.Config{BaseURL: u.URL}), "{}")
 		header := got.Header
-		var e *llm.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*llm.Error](err); ok {
 			header = e.Header
 		}
 		require.Equal(t, []string{"a", "b"}, header.Values("X-Vendor"), "status %d", status)
