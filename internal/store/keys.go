@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"path"
+	"strings"
 )
 
 // DefaultProject owns everything until projects are configured.
@@ -78,4 +79,42 @@ func (r Run) ChunkOf(key string) (int64, bool) {
 		return 0, false
 	}
 	return chunk, true
+}
+
+// Keys of tasks. The results of a part of a group are objects with consecutive
+// numbers: whoever writes one, no number is written twice.
+
+// taskShard is the number of characters of a group's name that name the folder
+// in which its objects lie: a folder holds the groups of nine minutes.
+const taskShard = 5
+
+// TasksPrefix starts the keys of all that the tasks of a project keep. What
+// follows begins with the names of groups, so that keys sort newest first.
+func TasksPrefix(project string) string { return "tasks/" + project + "/" }
+
+func taskPrefix(project, group string) string {
+	return TasksPrefix(project) + group[:min(taskShard, len(group))] + "/" + group
+}
+
+// TaskInput is the key of the tasks of a group that is too large to travel
+// through Temporal.
+func TaskInput(project, group string) string { return taskPrefix(project, group) + ".input" }
+
+// TaskResults is the key of the n-th object with results of a part.
+func TaskResults(project, group string, part, n int) string {
+	return fmt.Sprintf("%s-%02d.%06d.results", taskPrefix(project, group), part, n)
+}
+
+// TaskResultsOf returns the group and the part that a key of TaskResults
+// belongs to, and the number of the object.
+func TaskResultsOf(key string) (group string, part, n int, ok bool) {
+	base, found := strings.CutSuffix(path.Base(key), ".results")
+	group, rest, cut := strings.Cut(base, "-")
+	if !found || !cut {
+		return "", 0, 0, false
+	}
+	if _, err := fmt.Sscanf(rest, "%d.%d", &part, &n); err != nil {
+		return "", 0, 0, false
+	}
+	return group, part, n, true
 }

@@ -21,6 +21,9 @@ import (
 // ErrNotFound is returned for a key that holds nothing.
 var ErrNotFound = errors.New("object not found")
 
+// ErrExists is returned for a key that should have held nothing.
+var ErrExists = errors.New("object exists")
+
 // Store keeps objects under keys. It is safe for concurrent use.
 type Store struct {
 	bucket *blob.Bucket
@@ -66,6 +69,20 @@ func (s *Store) Put(ctx context.Context, key string, data []byte) error {
 		return err
 	}
 	return w.Commit()
+}
+
+// PutNew writes data under key, whole or not at all, unless the key holds
+// something: then it returns ErrExists.
+func (s *Store) PutNew(ctx context.Context, key string, data []byte) error {
+	w, err := s.create(ctx, key, true)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(data); err != nil {
+		w.Abort()
+		return err
+	}
+	return w.CommitNew()
 }
 
 // PutJSON writes v as JSON under key.

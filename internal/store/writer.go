@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
 )
 
 // Writer writes one object. Nothing is visible under its key until Commit
@@ -23,10 +25,17 @@ type Writer struct {
 
 // Create begins to write key.
 func (s *Store) Create(ctx context.Context, key string) (*Writer, error) {
+	return s.create(ctx, key, false)
+}
+
+func (s *Store) create(ctx context.Context, key string, fresh bool) (*Writer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Writer{cancel: cancel, key: key, dirs: &s.dirs}
 	bw, err := s.bucket.NewWriter(ctx, key, &blob.WriterOptions{
 		DisableContentTypeDetection: true, // would buffer, and nobody reads it
+		// The file system's own is not safe against a second process, see
+		// CommitNew.
+		IfNotExist: fresh,
 		BeforeWrite: func(as func(any) bool) error {
 			as(&w.file)
 			return nil
@@ -68,6 +77,42 @@ func (w *Writer) Commit() error {
 		}
 	}
 	return nil
+}
+
+// CommitNew is Commit for a key that must not hold anything yet: otherwise it
+// drops what was written and returns ErrExists. Of several writers at most one
+// succeeds, whichever process it is in.
+func (w *Writer) CommitNew() error {
+	if w.file == nil {
+		if err := w.Commit(); gcerrors.Code(err) == gcerrors.FailedPrecondition {
+			return fmt.Errorf("write %s: %w", w.key, ErrExists)
+		} else { //nolint:revive // the error is of this branch alone
+			return err
+		}
+	}
+	defer w.Abort() // removes the temporary name
+	if err := w.file.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", w.key, err)
+	}
+	// A link fails where a rename would replace.
+	err := os.Link(w.file.Name(), finalName(w.file.Name()))
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("write %s: %w", w.key, ErrExists)
+	}
+	if err == nil {
+		err = w.dirs.sync(filepath.Dir(w.file.Name()))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", w.key, err)
+	}
+	return nil
+}
+
+// finalName is the name that fileblob will give to a temporary file, which it
+// calls so and then ".<time>.tmp".
+func finalName(temporary string) string {
+	name := strings.TrimSuffix(temporary, tempSuffix)
+	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
 // Abort drops what was written.
