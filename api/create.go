@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"github.com/headrace/headrace/internal/batch"
@@ -22,7 +23,15 @@ const windowLimit = batch.Duration(365 * 24 * time.Hour)
 // createBatch starts a batch. Whether its input is good is found out later, as
 // OpenAI does: then the batch fails.
 func (a *API) createBatch(c *gin.Context) error {
-	p, err := bodyParams(c)
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	p, err := newParams(body)
 	if err != nil {
 		return err
 	}
@@ -30,10 +39,28 @@ func (a *API) createBatch(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.start(c, &in); err != nil {
+	ctx := c.Request.Context()
+	if err := a.checkInput(ctx, in); err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, in.Object)
+	create := a.start
+	if key != "" {
+		own := workflows.Claim{Fingerprint: fingerprint(c.Request, body), ID: in.Run.Batch}
+		held, err := a.claim(ctx, keyID(in.Run.Project, kindBatch, key), own)
+		if err != nil {
+			return err
+		}
+		if held.ID != own.ID {
+			c.Header(headerReplayed, "true")
+			in.Run.Batch, in.Object.ID = held.ID, held.ID
+			create = a.startAgain
+		}
+	}
+	o, err := create(ctx, in)
+	if err != nil {
+		return err
+	}
+	c.JSON(http.StatusOK, o)
 	return nil
 }
 
@@ -86,33 +113,68 @@ func options(p *params) batch.Options {
 	return o
 }
 
-// start makes the batch durable. The input file is pinned first, so that the
-// batch keeps it whoever deletes it.
-func (a *API) start(c *gin.Context, in *workflows.BatchInput) error {
-	ctx := c.Request.Context()
+// checkInput refuses a file that is for something else. That is looked at
+// before anything is kept, so that the request can be put right and sent again
+// with the same key.
+func (a *API) checkInput(ctx context.Context, in workflows.BatchInput) error {
+	f, err := a.file(ctx, in.Run.Project, in.Object.InputFileID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil // the batch fails, as OpenAI's do
+	case err == nil && f.Purpose != openai.PurposeBatch:
+		return openai.InvalidRequest("input_file_id", openai.CodeInvalidValue,
+			"Invalid value for 'input_file_id': the file %s has the purpose '%s', but 'batch' is needed.", f.ID, f.Purpose)
+	default:
+		return err
+	}
+}
+
+// start makes the batch durable and returns it. The input file is pinned first,
+// so that the batch keeps it whoever deletes it.
+func (a *API) start(ctx context.Context, in workflows.BatchInput) (batch.Object, error) {
 	run, file := in.Run, in.Object.InputFileID
 	if openai.ValidID(openai.PrefixFile, file) {
 		if err := a.store.PinFile(ctx, run.Project, file, run.Batch); err != nil {
-			return err
+			return in.Object, err
 		}
 	}
-	f, err := a.file(ctx, run.Project, file)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		in.InputMissing = true // the batch fails, as OpenAI's do
-	case err != nil:
-		return err
-	case f.Purpose != openai.PurposeBatch:
-		err := a.store.UnpinFile(ctx, run.Project, file, run.Batch)
-		return errors.Join(err, openai.InvalidRequest("input_file_id", openai.CodeInvalidValue,
-			"Invalid value for 'input_file_id': the file %s has the purpose '%s', but 'batch' is needed.", file, f.Purpose))
+	_, err := a.file(ctx, run.Project, file)
+	if in.InputMissing = errors.Is(err, store.ErrNotFound); err != nil && !in.InputMissing {
+		return in.Object, err
 	}
 	// A mark without a workflow is passed over by listings; a workflow without
 	// a mark would never be listed.
 	if err := a.store.MarkBatch(ctx, run); err != nil {
-		return err
+		return in.Object, err
 	}
-	return a.startWorkflow(ctx, in)
+	first, err := a.startWorkflow(ctx, client.StartWorkflowOptions{
+		ID: run.Batch, Memo: map[string]any{workflows.MemoBatch: in.Object},
+	}, workflows.NameBatch, &in)
+	if err != nil || first {
+		return in.Object, err
+	}
+	return a.join(ctx, in)
+}
+
+// startAgain returns the batch that a key stands for. It starts it if nobody
+// has: the process that claimed the key may have been killed before it could.
+func (a *API) startAgain(ctx context.Context, in workflows.BatchInput) (batch.Object, error) {
+	o, err := a.view(ctx, in.Run)
+	if errors.Is(err, store.ErrNotFound) {
+		return a.start(ctx, in)
+	}
+	return o, err
+}
+
+// join returns a batch that was started by another request with the same key,
+// or by a try whose answer got lost. One that has ended took the pin away
+// before it was set here, so it is taken away again; one that has not will.
+func (a *API) join(ctx context.Context, in workflows.BatchInput) (batch.Object, error) {
+	o, err := a.view(ctx, in.Run)
+	if err == nil && o.Status.Final() && openai.ValidID(openai.PrefixFile, o.InputFileID) {
+		err = a.store.UnpinFile(ctx, in.Run.Project, o.InputFileID, in.Run.Batch)
+	}
+	return o, err
 }
 
 // Starting a workflow is tried again, since Temporal's database may fail for a
@@ -123,21 +185,25 @@ const (
 	startPause = 50 * time.Millisecond // before the second, four times that before the third
 )
 
-func (a *API) startWorkflow(ctx context.Context, in *workflows.BatchInput) error {
-	o := client.StartWorkflowOptions{
-		ID: in.Run.Batch, TaskQueue: workflows.TaskQueue, WorkflowTaskTimeout: workflows.TaskTimeout,
-		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		Memo:                  map[string]any{workflows.MemoBatch: in.Object},
-	}
+// startWorkflow starts a workflow unless there is or has been one with its id,
+// and reports whether there was none. Of several starts at the same time, in
+// whatever processes, Temporal lets one be the first.
+func (a *API) startWorkflow(ctx context.Context, o client.StartWorkflowOptions, name string, in ...any) (bool, error) {
+	o.TaskQueue, o.WorkflowTaskTimeout = workflows.TaskQueue, workflows.TaskTimeout
+	o.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	o.WorkflowExecutionErrorWhenAlreadyStarted = true
 	pause := startPause
 	for try := 1; ; try++ {
-		_, err := a.temporal.ExecuteWorkflow(ctx, o, workflows.NameBatch, in)
+		_, err := a.temporal.ExecuteWorkflow(ctx, o, name, in...)
+		if _, found := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); found {
+			return false, nil
+		}
 		if err == nil || try == startTries {
-			return err
+			return err == nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return false, err
 		case <-time.After(pause):
 		}
 		pause *= 4

@@ -1,14 +1,18 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"go.temporal.io/sdk/client"
 
 	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/workflows"
 )
 
 // Headers of requests that may be repeated, after the IETF's draft
@@ -24,6 +28,10 @@ const (
 	codeInvalidKey = "invalid_idempotency_key"
 	codeReusedKey  = "idempotency_key_reused"
 )
+
+// kindBatch is what keys of POST /v1/batches stand for. A key may be used once
+// for each kind.
+const kindBatch = "batch"
 
 // longestKey bounds an idempotency key, in characters.
 const longestKey = 255
@@ -71,6 +79,11 @@ func keyBits(project, kind, key string) [16]byte {
 	return [16]byte(sum[:16])
 }
 
+// keyID is the id of the workflow that holds a key.
+func keyID(project, kind, key string) string {
+	return openai.DerivedID(workflows.PrefixKey, keyBits(project, kind, key))
+}
+
 // digest hashes a list of texts of which none but the last holds a NUL.
 func digest(parts ...string) [sha256.Size]byte {
 	h := sha256.New()
@@ -88,4 +101,28 @@ func errKeyReused() *openai.Error {
 	e := openai.InvalidRequest("", codeReusedKey, "The '%s' was used before, with a different request.", headerIdempotencyKey)
 	e.Status, e.NoRetry = http.StatusConflict, true
 	return e
+}
+
+// claim binds a key to a request and to the id of what that makes, and returns
+// the claim that holds: the first one ever made, whichever process made it. A
+// request other than that of the first claim is refused.
+func (a *API) claim(ctx context.Context, key string, own workflows.Claim) (workflows.Claim, error) {
+	first, err := a.startWorkflow(ctx, client.StartWorkflowOptions{
+		ID: key, Memo: map[string]any{workflows.MemoClaim: own},
+	}, workflows.NameKey)
+	if err != nil || first {
+		return own, err
+	}
+	held := workflows.Claim{}
+	d, err := a.temporal.DescribeWorkflowExecution(ctx, key, "")
+	if err != nil {
+		return held, fmt.Errorf("describe key: %w", err)
+	}
+	if err := decode(d.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoClaim], &held); err != nil {
+		return held, err
+	}
+	if held.Fingerprint != own.Fingerprint {
+		return held, errKeyReused()
+	}
+	return held, nil
 }

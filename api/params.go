@@ -28,12 +28,21 @@ type params struct {
 	err    *openai.Error
 }
 
-// bodyParams reads the body of a request. An empty body is an empty object.
+// bodyParams reads the body of a request.
 func bodyParams(c *gin.Context) (*params, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, bodyLimit))
+	body, err := readBody(c)
 	if err != nil {
 		return nil, err
 	}
+	return newParams(body)
+}
+
+func readBody(c *gin.Context) ([]byte, error) {
+	return io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, bodyLimit))
+}
+
+// newParams reads a body. An empty one is an empty object.
+func newParams(body []byte) (*params, error) {
 	p := &params{fields: map[string]json.RawMessage{}}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return p, nil

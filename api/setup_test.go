@@ -45,23 +45,37 @@ type temporal struct {
 	memos   map[string]map[string]any
 	asked   []string // signals and cancellations, by name
 
-	err     error // of every call, if set
-	flaky   int   // starts that fail after they have happened
-	status  enums.WorkflowExecutionStatus
-	pending []*workflowpb.PendingActivityInfo
+	err      error                      // of every call, if set
+	flaky    int                        // starts that fail after they have happened
+	batchErr error                      // of starts of batches, if set
+	overtake func(workflows.BatchInput) // if set, another process starts each batch first, and does this
+	status   enums.WorkflowExecutionStatus
+	pending  []*workflowpb.PendingActivityInfo
 }
 
 func (f *temporal) CheckHealth(context.Context, *client.CheckHealthRequest) (*client.CheckHealthResponse, error) {
 	return &client.CheckHealthResponse{}, f.err
 }
 
-func (f *temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
+func (f *temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, name any, args ...any) (client.WorkflowRun, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
 		return nil, f.err
 	}
-	f.started[o.ID] = *args[0].(*workflows.BatchInput)
+	if _, found := f.memos[o.ID]; found && o.WorkflowExecutionErrorWhenAlreadyStarted {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already started", "", "")
+	}
+	if name == workflows.NameBatch {
+		if f.batchErr != nil {
+			return nil, f.batchErr
+		}
+		f.started[o.ID] = *args[0].(*workflows.BatchInput)
+		if f.overtake != nil {
+			f.overtake(f.started[o.ID])
+			return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already started", "", "")
+		}
+	}
 	f.memos[o.ID] = o.Memo
 	if f.flaky > 0 {
 		f.flaky--

@@ -50,6 +50,7 @@ func New(c client.Client, a *activities.Activities) *Worker {
 // register says what the worker can do.
 func register(w worker.Registry, a *activities.Activities) {
 	w.RegisterWorkflowWithOptions(workflows.Batch, workflow.RegisterOptions{Name: workflows.NameBatch})
+	w.RegisterWorkflowWithOptions(workflows.Key, workflow.RegisterOptions{Name: workflows.NameKey})
 	for name, method := range map[string]any{
 		activities.NamePlan:        a.Plan,
 		activities.NameWork:        a.Work,

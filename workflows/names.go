@@ -22,6 +22,13 @@ const (
 	// left: what they have done is in the batch's object, though their
 	// activities may take a moment to end.
 	MemoLeft = "left_lanes"
+
+	// NameKey is the type of the workflow Key. Its id is PrefixKey and what is
+	// derived from the idempotency key.
+	NameKey   = "Key"
+	PrefixKey = "key_"
+	// MemoClaim is the key of the memo that holds the Claim.
+	MemoClaim = "claim"
 )
 
 // NameLane is the type of the activities whose heartbeats are LaneProgress.

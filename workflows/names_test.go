@@ -38,11 +38,13 @@ func TestTheWireStaysAsItIs(t *testing.T) {
 	wire := map[string]any{
 		"names": []string{
 			workflows.TaskQueue, workflows.NameBatch, workflows.SignalAbort, workflows.MemoBatch, workflows.MemoLeft,
+			workflows.NameKey, workflows.PrefixKey, workflows.MemoClaim,
 			activities.NamePlan, activities.NameWork, activities.NameSaveCommits, activities.NameFinish, activities.NameTidy,
 			activities.UpdateLease, activities.QueryStop, activities.ErrorFenced,
 		},
 		"stops":       []ledger.Stop{ledger.Go, ledger.Drain, ledger.Abort},
 		"batch input": workflows.BatchInput{Run: run, InputMissing: true, OutputSeconds: 1, Books: &workflows.Books{Pages: 1, Why: "expired"}},
+		"claim":       workflows.Claim{Fingerprint: "f", ID: "batch_1"},
 		"ledger": ledger.Ledger{
 			Chunks: 9, Next: 3, Returned: []int64{1}, LaneIDs: 2, Done: 1, Left: totals, Stopped: ledger.Drain,
 			Lanes: []ledger.Lane{{ID: 1, Attempt: 2, Held: []int64{2}, Totals: totals}},
