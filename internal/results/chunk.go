@@ -2,10 +2,7 @@ package results
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"slices"
-	"time"
 
 	"github.com/headrace/headrace/internal/ledger"
 )
@@ -134,62 +131,8 @@ func (r *Recorder) writeObject(key string, entries []entry) bool {
 	})
 }
 
-// Pauses between tries to write.
-const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 2 * time.Second
-)
-
-// persist tries to write until it succeeds or the recorder is closed. A full
-// disk or a store that is away for a while costs time and nothing else.
-func (r *Recorder) persist(write func() error) bool {
-	failing := false
-	defer func() {
-		if failing {
-			r.recovered()
-		}
-	}()
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := write()
-		if err == nil {
-			return true
-		}
-		if !errors.Is(err, context.Canceled) {
-			r.failed(err, !failing)
-			failing = true
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-r.ctx.Done():
-			timer.Stop()
-			return false
-		case <-timer.C:
-		}
-	}
-}
-
-// failed notes that a writer fails, for the first time or again.
-func (r *Recorder) failed(err error, first bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if first {
-		if r.trouble.writers == 0 {
-			r.trouble.since = time.Now()
-		}
-		r.trouble.writers++
-	}
-	r.trouble.err = err
-}
-
-// recovered notes that a writer that failed does so no more.
-func (r *Recorder) recovered() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.trouble.writers--; r.trouble.writers == 0 {
-		r.trouble.err = nil
-		r.written.Broadcast()
-	}
-}
+// persist tries to write until it succeeds or the recorder is closed.
+func (r *Recorder) persist(write func() error) bool { return r.patience.Persist(r.ctx, write) == nil }
 
 func concat(entries []entry) []byte {
 	var n int64

@@ -38,24 +38,16 @@ type Recorder struct {
 	cancel context.CancelFunc
 	slots  chan struct{}
 
+	patience store.Patience
+
 	mu        sync.Mutex
-	written   sync.Cond // something has been written, a writer has ended, or writing works again
+	written   sync.Cond // something has been written, or a writer has ended
 	chunks    map[int64]*chunk
 	writing   int   // chunks that are being written
 	unwritten int64 // bytes in memory alone
 	kept      int64 // bytes in memory and in segments
 	totals    ledger.Totals
 	commits   []ledger.Commit
-	trouble   trouble
-}
-
-// trouble remembers how many writers fail at the moment, since when, and why. A
-// write that works is no sign that the others do: a full disk takes a small
-// segment and refuses a large one.
-type trouble struct {
-	writers int
-	err     error // the latest; nil when no writer fails
-	since   time.Time
 }
 
 // NewRecorder returns a recorder that writes as holder, see ledger.Holder. The
@@ -99,9 +91,14 @@ func (r *Recorder) Open(ctx context.Context, id int64, requests int, touched boo
 // to the recorder from here on. It waits while too much is unwritten and while
 // writing fails, until ctx ends.
 func (r *Recorder) Put(ctx context.Context, id, line int64, result Result, usage openai.Usage, text []byte) error {
+	// While writing fails no results may come: whoever brings them would go on
+	// making calls whose results a crash loses.
+	if err := r.patience.Await(ctx); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.await(ctx, r.takes); err != nil {
+	if err := r.await(ctx, func() bool { return r.unwritten < unwrittenLimit }); err != nil {
 		return err
 	}
 	c := r.chunks[id]
@@ -118,11 +115,6 @@ func (r *Recorder) Put(ctx context.Context, id, line int64, result Result, usage
 	}
 	return nil
 }
-
-// takes reports whether results may come, with mu held. While writing fails they
-// may not: whoever brings them would go on making calls whose results a crash
-// loses.
-func (r *Recorder) takes() bool { return r.unwritten < unwrittenLimit && r.trouble.err == nil }
 
 // await waits, with mu held, until ok or until ctx ends.
 func (r *Recorder) await(ctx context.Context, ok func() bool) error {
@@ -171,11 +163,7 @@ func (r *Recorder) Totals() ledger.Totals {
 
 // Trouble returns why results cannot be written at the moment and since when,
 // or nil.
-func (r *Recorder) Trouble() (time.Time, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.trouble.since, r.trouble.err
-}
+func (r *Recorder) Trouble() (time.Time, error) { return r.patience.Trouble() }
 
 // Flush writes whatever is not yet written and waits until it is in the store,
 // or until ctx ends.
