@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/sse"
 )
 
 // Client makes calls to a provider. It is safe for concurrent use.
@@ -14,6 +15,39 @@ type Client interface {
 	// body is returned as it came; anything else is an *Error. When ctx ends
 	// first, Call returns its error.
 	Call(ctx context.Context, r Request) (Response, error)
+}
+
+// Streamer makes calls whose answers come piece by piece. It is safe for
+// concurrent use.
+type Streamer interface {
+	// Stream makes exactly one attempt at a request whose body asks for an event
+	// stream, and hands each frame to emit as soon as it has come, in order, from
+	// the caller's own goroutine. While emit works nothing is read; its error ends
+	// the call at once and is returned as it is.
+	//
+	// The response of a stream has no body: that is what emit was given. A
+	// provider may answer with JSON all the same; then emit is never called, and
+	// the response is as Call returns it.
+	//
+	// An answer that is no success is an *Error, as in Call. So is a stream that
+	// breaks off or is not ended as its endpoint ends streams; and so is an event
+	// that says that the provider has failed, which emit is not given, since
+	// another attempt may do better: its data is the error's body. Both are
+	// Transient, and the response that is returned with them has what is known,
+	// the usage above all. Whether frames that emit was given can be taken back is
+	// for the caller to know.
+	//
+	// When ctx ends first, Stream returns its error.
+	Stream(ctx context.Context, r Request, emit func(sse.Frame) error) (Response, error)
+}
+
+// ModelLister tells which models a provider has. It is safe for concurrent use.
+type ModelLister interface {
+	// Models returns the provider's list, as it came.
+	Models(ctx context.Context) (Response, error)
+	// Model returns what the provider says of one model, as it came. A name that
+	// could lead elsewhere is a Permanent error, and is not sent.
+	Model(ctx context.Context, name string) (Response, error)
 }
 
 // Request is one call.

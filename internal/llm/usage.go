@@ -14,17 +14,24 @@ import (
 func UsageOf(body []byte) (openai.Usage, bool) {
 	var f usageFields
 	valid := jsonscan.Scan(body, answer{&f})
+	return f.usage(), valid
+}
+
+// usageFields are the numbers of a usage object, as they stand in the text.
+type usageFields struct{ input, cached, output, reasoning, total []byte }
+
+// known reports whether there was any.
+func (f *usageFields) known() bool { return f.input != nil || f.output != nil || f.total != nil }
+
+func (f *usageFields) usage() openai.Usage {
 	return openai.Usage{
 		InputTokens:         number(f.input),
 		InputTokensDetails:  openai.InputTokensDetails{CachedTokens: number(f.cached)},
 		OutputTokens:        number(f.output),
 		OutputTokensDetails: openai.OutputTokensDetails{ReasoningTokens: number(f.reasoning)},
 		TotalTokens:         number(f.total),
-	}, valid
+	}
 }
-
-// usageFields are the numbers of a usage object, as they stand in the text.
-type usageFields struct{ input, cached, output, reasoning, total []byte }
 
 // answer, usage, inputDetails and outputDetails visit a response from its top
 // down to the numbers.

@@ -5,6 +5,7 @@
 // That client decodes and encodes what it sends and receives, and loses fields
 // on the way. So each call runs through an exchange: an HTTP client of our own
 // below go-openai that puts the user's bytes in place of the encoded request
-// and keeps the provider's bytes before they are decoded. Read provider.go,
-// then exchange.go.
+// and keeps the provider's bytes before they are decoded, or hands them on
+// where they come as a stream. Read provider.go, then exchange.go, stream.go and
+// models.go.
 package provider

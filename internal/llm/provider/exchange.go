@@ -21,12 +21,15 @@ import (
 // exchange is one call below go-openai: the bytes that are sent in place of
 // what it encoded, and what came back before it was decoded.
 type exchange struct {
-	body []byte
+	body   []byte  // nil for a call without one
+	stream *stream // nil for an answer in one piece
 
 	status int
 	header http.Header
 	answer []byte
 	err    error // no whole response came
+
+	streamed bool // the response is a stream, of which answer has nothing
 }
 
 type exchangeKey struct{}
@@ -43,21 +46,22 @@ func (e *exchanger) Do(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return nil, errors.New("call without an exchange")
 	}
-	_ = req.Body.Close()
-	req.Body = io.NopCloser(bytes.NewReader(x.body))
-	req.ContentLength = int64(len(x.body))
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
+	if req.Body != nil {
+		_ = req.Body.Close()
+		req.Body = io.NopCloser(bytes.NewReader(x.body))
+		req.ContentLength = int64(len(x.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
+	}
 	maps.Copy(req.Header, e.header)
 
-	res, err := e.client.Do(req) //nolint:gosec // where to is the operator's choice
+	res, err := x.send(e.client, req)
 	if err != nil {
 		x.err = err
 		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	x.status, x.header = res.StatusCode, res.Header
-	if x.answer, err = readAll(res); err != nil {
-		x.err = fmt.Errorf("read response: %w", err)
+	if x.err = x.receive(res); x.err != nil {
 		return nil, x.err
 	}
 	// go-openai reads errors, which it knows how to, and an empty object
@@ -72,6 +76,27 @@ func (e *exchanger) Do(req *http.Request) (*http.Response, error) {
 }
 
 var emptyObject = []byte("{}")
+
+// send sends the request and waits for the head of the response.
+func (x *exchange) send(c *http.Client, req *http.Request) (*http.Response, error) {
+	if x.stream != nil {
+		return x.stream.send(c, req)
+	}
+	return c.Do(req) //nolint:gosec // where to is the operator's choice
+}
+
+// receive reads the body of the response: into answer, or frame by frame where
+// a stream is wanted and comes.
+func (x *exchange) receive(res *http.Response) (err error) {
+	if x.stream != nil && isStream(res) {
+		x.streamed = true
+		return x.stream.receive(res.Body)
+	}
+	if x.answer, err = readAll(res); err != nil {
+		return fmt.Errorf("read response: %w", err)
+	}
+	return nil
+}
 
 // readAll reads a body into one slice of the right size where the length is
 // known.
@@ -90,11 +115,13 @@ func (x *exchange) whole() bool { return x.err == nil && x.status != 0 }
 
 // outcome is what the call came to. err is go-openai's.
 func (x *exchange) outcome(err error) (llm.Response, error) {
-	id := x.header.Get("X-Request-Id")
 	if !x.whole() {
 		return llm.Response{}, x.failure(err)
 	}
-	success := x.status >= http.StatusOK && x.status < http.StatusMultipleChoices
+	if x.streamed {
+		return x.known(), nil
+	}
+	id, success := x.header.Get("X-Request-Id"), succeeded(x.status)
 	if success {
 		if usage, valid := llm.UsageOf(x.answer); valid {
 			return llm.Response{Status: x.status, RequestID: id, Header: x.header, Body: x.answer, Usage: usage}, nil
@@ -119,6 +146,10 @@ func (x *exchange) outcome(err error) (llm.Response, error) {
 	return llm.Response{}, e
 }
 
+func succeeded(status int) bool {
+	return status >= http.StatusOK && status < http.StatusMultipleChoices
+}
+
 // codeOf returns the code of an error, which some providers send as a number.
 // Zero is what go-openai makes of null.
 func codeOf(e *goopenai.APIError) string {
@@ -140,6 +171,8 @@ func (x *exchange) failure(err error) *llm.Error {
 		e.Kind = llm.Unreachable
 	case errors.Is(x.err, context.DeadlineExceeded):
 		e.Code, e.Message = llm.CodeTimeout, "the provider did not answer in time"
+	case errors.Is(x.err, errSilence):
+		e.Code = llm.CodeTimeout
 	}
 	return e
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,13 +41,22 @@ type Config struct {
 	Organization string
 	// UserAgent names the caller to the provider.
 	UserAgent string
+	// Silence is the longest that a provider may send nothing within a stream,
+	// or before it; zero means 5 minutes. A call's own timeout may be shorter.
+	Silence time.Duration
 }
 
-// Provider calls one provider. It implements llm.Client.
+// longestSilence is what a model may think at most without a word.
+const longestSilence = 5 * time.Minute
+
+// Provider calls one provider. It implements llm.Client, llm.Streamer and
+// llm.ModelLister.
 type Provider struct {
 	client    *goopenai.Client
 	transport *http.Transport
+	silence   time.Duration
 	azure     bool
+	versioned bool // URLs carry an API version
 }
 
 // New returns a Provider. Nothing is dialled before the first call.
@@ -55,7 +65,7 @@ func New(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{transport: newTransport()}
+	p := &Provider{transport: newTransport(), silence: cmp.Or(c.Silence, longestSilence), versioned: conf.APIVersion != ""}
 	p.azure = conf.APIType == goopenai.APITypeAzure || conf.APIType == goopenai.APITypeAzureAD
 	conf.HTTPClient = &exchanger{
 		client: &http.Client{Transport: p.transport, CheckRedirect: refuseRedirect},
