@@ -96,9 +96,11 @@ func taskPrefix(project, group string) string {
 	return TasksPrefix(project) + group[:min(taskShard, len(group))] + "/" + group
 }
 
-// TaskInput is the key of the tasks of a group that is too large to travel
-// through Temporal.
-func TaskInput(project, group string) string { return taskPrefix(project, group) + ".input" }
+// TaskInput is the key of the tasks of a part whose group is too large to
+// travel through Temporal.
+func TaskInput(project, group string, part int) string {
+	return fmt.Sprintf("%s-%02d.input", taskPrefix(project, group), part)
+}
 
 // TaskResults is the key of the n-th object with results of a part.
 func TaskResults(project, group string, part, n int) string {

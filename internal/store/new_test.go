@@ -51,6 +51,6 @@ func TestKeysOfTaskResultsTellWhoseTheyAre(t *testing.T) {
 	require.Equal(t, id, group)
 	require.Equal(t, 3, part)
 	require.Equal(t, 17, n)
-	_, _, _, ok = store.TaskResultsOf(store.TaskInput("default", id))
+	_, _, _, ok = store.TaskResultsOf(store.TaskInput("default", id, 3))
 	require.False(t, ok)
 }

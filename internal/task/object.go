@@ -125,6 +125,18 @@ func New(id ID, s Spec, created Millis) Object {
 	return o
 }
 
+// During is the task while it is under way, as p tells.
+func (o Object) During(p Progress) Object {
+	if p.StartedAt > 0 {
+		o.Status, o.StartedAt = InProgress, &p.StartedAt
+	}
+	if len(p.Attempts) > 0 {
+		o.Attempts = p.Attempts
+	}
+	o.WaitingOn = p.WaitingOn
+	return o
+}
+
 // JSON is the object with its result's body as it came. encoding/json would
 // reformat that, which is why Body is not one of its fields and why this is no
 // MarshalJSON.

@@ -61,6 +61,7 @@ type Again struct {
 	N         int              `json:"n"`
 	At        Millis           `json:"at"`
 	StartedAt int64            `json:"started_at,omitempty"` // unix seconds
+	Tries     int              `json:"tries,omitempty"`      // attempts that count
 	Attempts  []Attempt        `json:"attempts,omitempty"`
 	WaitingOn *batch.WaitingOn `json:"waiting_on,omitempty"`
 }
@@ -69,6 +70,7 @@ type Again struct {
 type Progress struct {
 	N         int              `json:"n"`
 	StartedAt int64            `json:"started_at,omitempty"` // unix seconds; 0 before the first call
+	Tries     int              `json:"tries,omitempty"`      // attempts that count
 	Attempts  []Attempt        `json:"attempts,omitempty"`
 	WaitingOn *batch.WaitingOn `json:"waiting_on,omitempty"`
 }

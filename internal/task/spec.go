@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/openai"
 )
@@ -58,6 +60,9 @@ func (o Options) Tries() int { return cmp.Or(o.MaxAttempts, batch.DefaultMaxAtte
 func (o Options) CallTimeout() time.Duration {
 	return time.Duration(cmp.Or(o.Timeout, batch.DefaultTimeout))
 }
+
+// Model is the model that the body names, "" if it names none.
+func (s Spec) Model() string { return gjson.Get(s.Body, "model").String() }
 
 // HTTP reports whether the task calls an HTTP endpoint rather than the
 // provider.

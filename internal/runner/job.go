@@ -1,0 +1,267 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/internal/batch"
+	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/record"
+	"github.com/headrace/headrace/internal/task"
+)
+
+// Why a job's context ends.
+var (
+	errCancelled = errors.New("task cancelled")
+	errDeadline  = errors.New("task deadline exceeded")
+)
+
+// attemptsKept is how many attempts a task remembers: the latest.
+const attemptsKept = 20
+
+// job is one task on its way.
+type job struct {
+	parent *Run
+	n      int
+	spec   task.Spec
+	result *record.Result // of an earlier worker
+
+	ctx    context.Context //nolint:containedctx // the task's life
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex
+	started  int64 // unix seconds, 0 before the first call
+	calling  bool
+	tries    int // attempts that count
+	attempts []task.Attempt
+	waiting  *batch.WaitingOn
+	final    *task.Object
+}
+
+func newJob(r *Run, item task.Item, earlier task.Again) *job {
+	j := &job{
+		parent: r, n: item.N, spec: item.Spec,
+		started: earlier.StartedAt, tries: earlier.Tries, attempts: slices.Clone(earlier.Attempts),
+	}
+	ctx, cancel := context.WithCancelCause(r.runner.ctx)
+	j.ctx, j.cancel = ctx, cancel
+	if deadline := item.Deadline.Time(); !deadline.IsZero() {
+		timer := time.AfterFunc(time.Until(deadline), func() { cancel(errDeadline) })
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	}
+	return j
+}
+
+// run makes calls until one settles the task, or until it is handed back.
+func (j *job) run() {
+	for {
+		leave, ok := j.enter()
+		if !ok {
+			return
+		}
+		j.begin()
+		begun := time.Now()
+		a, err := j.call()
+		leave(err)
+		if j.settle(a, err, begun) {
+			return
+		}
+	}
+}
+
+// enter waits until a call may start. It returns false when the task has been
+// settled, handed back or left to others instead.
+func (j *job) enter() (leave func(error), ok bool) {
+	r := j.parent.runner
+	ctx, stop := j.untilCall()
+	defer stop()
+	if err := r.permits.acquire(ctx, j.spec.Priority); err != nil {
+		j.stopWaiting()
+		return nil, false
+	}
+	if err := r.journal.Await(ctx); err != nil {
+		r.permits.release()
+		j.stopWaiting()
+		return nil, false
+	}
+	if j.spec.HTTP() {
+		return func(error) { r.permits.release() }, true
+	}
+	patient, end := context.WithTimeout(ctx, patience)
+	defer end()
+	err := r.o.Gate.Enter(patient)
+	switch {
+	case err == nil:
+		return func(err error) {
+			r.o.Gate.Leave(err)
+			r.permits.release()
+		}, true
+	case ctx.Err() != nil:
+		r.permits.release()
+		j.stopWaiting()
+	default:
+		r.permits.release()
+		j.waitForProvider()
+	}
+	return nil, false
+}
+
+// untilCall is the context of whatever comes before a call: it ends with the
+// task, and when no more calls are to be started.
+func (j *job) untilCall() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(j.ctx)
+	stop := context.AfterFunc(j.parent.starting, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// stopWaiting ends a task whose waiting was ended.
+func (j *job) stopWaiting() {
+	if j.ctx.Err() == nil || !j.gaveUp() {
+		j.leaveToOthers()
+	}
+}
+
+// leaveToOthers ends a task without an outcome: somebody else will make its
+// call.
+func (j *job) leaveToOthers() {
+	j.parent.page.Expect(-1)
+	j.cancel(nil)
+	j.parent.settled(unfinished)
+}
+
+// gaveUp settles a task that was cancelled or whose deadline has passed. It
+// returns false if it was neither.
+func (j *job) gaveUp() bool {
+	switch cause := context.Cause(j.ctx); {
+	case errors.Is(cause, errCancelled):
+		j.keep(task.Cancelled, nil, &task.Error{Code: task.CodeCancelled, Message: "The task was cancelled."}, nil)
+	case errors.Is(cause, errDeadline):
+		j.keep(task.Failed, nil, &task.Error{Code: task.CodeDeadline, Message: "The deadline of the task passed before it had an answer."}, nil)
+	default:
+		return false
+	}
+	return true
+}
+
+// waitForProvider hands a task back until the provider can be used.
+func (j *job) waitForProvider() {
+	state := j.parent.runner.o.Gate.State()
+	until := time.Now().Add(comeBack)
+	if state.Until.After(time.Now()) {
+		until = state.Until
+	}
+	j.handBack(until, WaitingOn(state))
+}
+
+// handBack ends a task until its time has come.
+func (j *job) handBack(at time.Time, waiting *batch.WaitingOn) {
+	if deadline := j.spec.Deadline.Time(); !deadline.IsZero() && deadline.Before(at) {
+		at = deadline
+	}
+	j.mu.Lock()
+	again := task.Again{
+		N: j.n, At: task.MillisOf(at), StartedAt: j.started, Tries: j.tries, Attempts: j.attempts, WaitingOn: waiting,
+	}
+	j.mu.Unlock()
+	j.parent.page.Expect(-1)
+	j.cancel(nil)
+	j.parent.settled(func(report *task.Report) { report.Again = append(report.Again, again) })
+}
+
+// begin notes that a call starts.
+func (j *job) begin() {
+	j.mu.Lock()
+	if j.started == 0 {
+		j.started = time.Now().Unix()
+	}
+	j.calling, j.waiting = true, nil
+	j.mu.Unlock()
+	j.tell()
+}
+
+// end notes how the task ended.
+func (j *job) end(o *task.Object) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.final = o
+	j.cancel(nil)
+}
+
+// tell lets watchers know how the task stands.
+func (j *job) tell() {
+	if j.parent.runner.o.Hub.Watched(j.id().String()) {
+		o := j.object()
+		j.parent.runner.o.Hub.Tell(&o)
+	}
+}
+
+func (j *job) id() task.ID { return j.parent.part.ID(j.n) }
+
+// object is the task as it is.
+func (j *job) object() task.Object {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.final != nil {
+		return *j.final
+	}
+	o := task.New(j.id(), j.spec, j.parent.created)
+	return o.During(task.Progress{StartedAt: j.started, Attempts: slices.Clone(j.attempts), WaitingOn: j.waitingOn()})
+}
+
+// waitingOn says what holds the task up, with mu held.
+func (j *job) waitingOn() *batch.WaitingOn {
+	if j.calling {
+		return nil
+	}
+	if since, err := j.parent.runner.journal.Trouble(); err != nil {
+		return &batch.WaitingOn{Reason: batch.StorageFailing, Message: err.Error(), Since: since.Unix()}
+	}
+	if state := j.parent.runner.o.Gate.State(); state.Closed() && !j.spec.HTTP() {
+		return WaitingOn(state)
+	}
+	return j.waiting
+}
+
+// progress tells how the task stands, false if there is nothing to tell.
+func (j *job) progress() (task.Progress, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	waiting := j.waitingOn()
+	return task.Progress{StartedAt: j.started, Tries: j.tries, Attempts: slices.Clone(j.attempts), WaitingOn: waiting},
+		j.final == nil && (j.started > 0 || waiting != nil)
+}
+
+// note adds an attempt.
+func (j *job) note(begun time.Time, failed *llm.Error, wait time.Duration) {
+	a := task.Attempt{StartedAt: begun.Unix(), DurationMS: time.Since(begun).Milliseconds(), WaitMS: wait.Milliseconds()}
+	if failed != nil {
+		a.Error = &task.AttemptError{
+			Kind: failed.Kind.String(), StatusCode: failed.Status, Code: failed.Code, Message: shorten(failed.Message),
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.calling = false
+	j.attempts = append(j.attempts, a)
+	if len(j.attempts) > attemptsKept {
+		j.attempts = slices.Clone(j.attempts[len(j.attempts)-attemptsKept:])
+	}
+	if failed != nil && failed.Kind == llm.Transient {
+		j.tries++
+	}
+}
+
+// shorten bounds the messages of attempts: the last one's answer is kept whole.
+func shorten(message string) string {
+	const longest = 500
+	if runes := []rune(message); len(runes) > longest {
+		return string(runes[:longest]) + "…"
+	}
+	return message
+}

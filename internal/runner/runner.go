@@ -1,0 +1,189 @@
+package runner
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/internal/limit"
+	"github.com/headrace/headrace/internal/live"
+	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/record"
+	"github.com/headrace/headrace/internal/store"
+	"github.com/headrace/headrace/internal/task"
+)
+
+// Options configures a Runner.
+type Options struct {
+	Store *store.Store
+	// Client makes the calls to the provider; all of them pass Gate.
+	Client llm.Client
+	Gate   *limit.Gate
+	// HTTP makes the calls of HTTP tasks; nil refuses them.
+	HTTP HTTPCaller
+	// Hub is told what becomes of tasks; nil for nobody.
+	Hub *live.Hub
+	// Notify is called for each task with a webhook once its result is kept. It
+	// returns when the delivery is somebody's business, or with the error of ctx.
+	Notify func(ctx context.Context, project string, o task.Object) error
+	// Concurrency is the most calls in flight.
+	Concurrency int
+	Backoff     llm.Backoff
+}
+
+// DefaultConcurrency is that of a worker that is not told otherwise.
+const DefaultConcurrency = 512
+
+// Times of runs.
+const (
+	// patience is how long a task waits here for a provider or for its next
+	// attempt. If it had to wait longer it is handed back.
+	patience = 5 * time.Second
+	// comeBack is when a task is tried again that waits for a provider of which
+	// nobody can tell when it will be usable.
+	comeBack = 20 * time.Second
+	// orphanAfter is how long a run goes on that nobody waits for. Whoever
+	// waited may have lost it to another worker.
+	orphanAfter = 10 * time.Second
+)
+
+// Runner runs tasks. It is safe for concurrent use.
+type Runner struct {
+	o       Options
+	journal *record.Journal
+	permits *permits
+
+	ctx    context.Context //nolint:containedctx // calls outlive the activity that began them
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	runs    map[task.Part]*Run
+	stopped bool
+}
+
+// New returns a runner that runs nothing yet. Stop it, then close it.
+func New(o Options) *Runner {
+	if o.Hub == nil {
+		o.Hub = live.NewHub()
+	}
+	r := &Runner{
+		o: o, journal: record.NewJournal(o.Store), permits: &permits{free: o.Concurrency}, runs: map[task.Part]*Run{},
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // Close ends it
+	return r
+}
+
+// Stop starts no more calls and begins no more runs. Those under way report as
+// unfinished once their calls in flight have ended and are kept. It may be
+// called more than once.
+func (r *Runner) Stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	for _, run := range r.runs {
+		run.stop()
+	}
+}
+
+// Drain waits until no call is in flight any more, or until ctx ends. Stop
+// first.
+func (r *Runner) Drain(ctx context.Context) {
+	for _, run := range r.all() {
+		select {
+		case <-run.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Close cuts off calls in flight and gives up what is not kept.
+func (r *Runner) Close() {
+	r.Stop()
+	r.cancel()
+	for _, run := range r.all() {
+		<-run.done
+	}
+	r.journal.Close()
+}
+
+func (r *Runner) all() []*Run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	runs := make([]*Run, 0, len(r.runs))
+	for _, run := range r.runs {
+		runs = append(runs, run)
+	}
+	return runs
+}
+
+// Begin begins to run tasks of a part, or joins the run of that part. Leave it
+// in the end.
+func (r *Runner) Begin(ctx context.Context, w task.Work) (*Run, error) {
+	for {
+		run, joined := r.join(w.Part)
+		if !joined {
+			if err := run.load(ctx, w); err != nil {
+				r.forget(run)
+				run.failed(err)
+				return nil, err
+			}
+			run.start(w)
+			return run, nil
+		}
+		select {
+		case <-run.started:
+		case <-ctx.Done():
+			run.Leave()
+			return nil, ctx.Err()
+		}
+		if run.err == nil {
+			run.Cancel(w.Cancel)
+			return run, nil
+		}
+		run.Leave() // whoever began it could not load it: try ourselves
+	}
+}
+
+// join returns the run of a part, a new one if there is none.
+func (r *Runner) join(part task.Part) (run *Run, joined bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run, joined = r.runs[part]
+	if !joined {
+		run = newRun(r, part)
+		r.runs[part] = run
+	}
+	run.attach()
+	return run, joined
+}
+
+// forget makes room for another run of the part.
+func (r *Runner) forget(run *Run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.runs[run.part] == run {
+		delete(r.runs, run.part)
+	}
+}
+
+// Get returns a task as it is, if it is under way here.
+func (r *Runner) Get(project string, id task.ID) (task.Object, bool) {
+	r.mu.Lock()
+	run := r.runs[id.Part(project)]
+	r.mu.Unlock()
+	if run == nil {
+		return task.Object{}, false
+	}
+	return run.object(id.N)
+}
+
+// Cancel cancels a task if it is under way here.
+func (r *Runner) Cancel(project string, id task.ID) {
+	r.mu.Lock()
+	run := r.runs[id.Part(project)]
+	r.mu.Unlock()
+	if run != nil {
+		run.Cancel([]int{id.N})
+	}
+}

@@ -1,0 +1,174 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/headrace/headrace/internal/batch"
+	"github.com/headrace/headrace/internal/limit"
+	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/record"
+	"github.com/headrace/headrace/internal/task"
+)
+
+// settle decides what a call means for its task. It returns false when the task
+// is to be tried again here.
+func (j *job) settle(a llm.Response, err error, begun time.Time) bool {
+	if err == nil {
+		j.note(begun, nil, 0)
+		j.keep(task.Completed, &a, nil, &a.Usage)
+		return true
+	}
+	failed := &llm.Error{Kind: llm.Permanent, Code: llm.CodeInvalid, Message: err.Error(), Err: err}
+	if !errors.As(err, &failed) && j.ctx.Err() != nil {
+		j.cutOff(begun)
+		return true
+	}
+	wait := j.wait(failed)
+	j.note(begun, failed, max(wait, 0))
+	if j.ctx.Err() != nil && j.gaveUp() {
+		return true
+	}
+	if wait < 0 || failed.Kind == llm.Transient && j.tries >= j.spec.Tries() {
+		j.fail(failed)
+		return true
+	}
+	j.tell()
+	if wait > patience {
+		j.handBack(time.Now().Add(wait), nil)
+		return true
+	}
+	return !j.pause(wait)
+}
+
+// cutOff ends a task whose call was cut off.
+func (j *job) cutOff(begun time.Time) {
+	if errors.Is(context.Cause(j.ctx), errCancelled) || errors.Is(context.Cause(j.ctx), errDeadline) {
+		j.note(begun, &llm.Error{Kind: llm.Permanent, Code: codeCutOff, Message: "The call was cut off."}, 0)
+	}
+	if !j.gaveUp() {
+		j.leaveToOthers()
+	}
+}
+
+// codeCutOff is the code of an attempt that was not let finish.
+const codeCutOff = "cut_off"
+
+// wait is how long a task waits before its next attempt, negative if there is
+// none. Those that the gate holds back need not wait here.
+func (j *job) wait(failed *llm.Error) time.Duration {
+	switch failed.Kind {
+	case llm.Throttled, llm.Exhausted, llm.Refused, llm.Unreachable:
+		if !j.spec.HTTP() {
+			return 0
+		}
+		return max(j.parent.runner.o.Backoff.After(j.tries+1), failed.RetryAfter)
+	case llm.Transient:
+		return max(j.parent.runner.o.Backoff.After(j.tries+1), failed.RetryAfter)
+	case llm.Permanent:
+	}
+	return -1
+}
+
+// pause waits. It returns false when the task has been settled or left to
+// others instead.
+func (j *job) pause(d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	ctx, stop := j.untilCall()
+	defer stop()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		j.stopWaiting()
+		return false
+	}
+}
+
+// fail settles a task with the error of its last attempt.
+func (j *job) fail(e *llm.Error) {
+	err := &task.Error{Code: e.Code, Message: e.Message}
+	if err.Code == "" {
+		err.Code = e.Kind.String()
+	}
+	var answer *llm.Response
+	if e.Status != 0 {
+		answer = &llm.Response{Status: e.Status, RequestID: e.RequestID, Header: e.Header, Body: e.Body}
+	}
+	j.keep(task.Failed, answer, err, nil)
+}
+
+// keep gives a task its end, and the end to the journal.
+func (j *job) keep(status task.Status, answer *llm.Response, err *task.Error, usage *openai.Usage) {
+	o := j.object()
+	now := time.Now().Unix()
+	o.Status, o.FinishedAt, o.Error, o.WaitingOn = status, &now, err, nil
+	if usage != nil && *usage != (openai.Usage{}) {
+		o.Usage = usage
+	}
+	if answer != nil {
+		o.Result = &task.Result{StatusCode: answer.Status, Headers: headers(answer.Header), Body: answer.Body}
+	}
+	result, encodeErr := record.NewResult(j.n, o)
+	if encodeErr != nil { // plain structs always encode
+		panic(encodeErr)
+	}
+	j.parent.page.Put(result)
+}
+
+// headers are those worth having of an answer, by their names in lower case.
+func headers(h http.Header) map[string]string {
+	kept := map[string]string{}
+	for name, values := range h {
+		name = strings.ToLower(name)
+		switch {
+		case len(values) == 0:
+		case name == "content-type", name == "x-request-id", name == "retry-after", name == "location",
+			strings.HasPrefix(name, "x-ratelimit-"), strings.HasPrefix(name, "openai-"):
+			kept[name] = values[0]
+		}
+	}
+	return kept
+}
+
+// call makes one call.
+func (j *job) call() (llm.Response, error) {
+	if j.spec.HTTP() {
+		return j.parent.runner.callHTTP(j.ctx, j.spec)
+	}
+	return j.parent.runner.o.Client.Call(j.ctx, llm.Request{
+		Endpoint: openai.Endpoint(j.spec.URL), Model: j.spec.Model(), Body: []byte(j.spec.Body), Timeout: j.spec.CallTimeout(),
+	})
+}
+
+// WaitingOn says in the words of clients why a gate is closed, nil for an open
+// one.
+func WaitingOn(s limit.State) *batch.WaitingOn {
+	if !s.Closed() {
+		return nil
+	}
+	w := &batch.WaitingOn{Message: s.Message, Since: s.Since.Unix()}
+	if !s.Until.IsZero() {
+		until := s.Until.Unix()
+		w.Until = &until
+	}
+	switch s.Kind {
+	case llm.Throttled:
+		w.Reason = batch.RateLimited
+	case llm.Exhausted:
+		w.Reason = batch.Exhausted
+	case llm.Refused:
+		w.Reason = batch.Refused
+	case llm.Unreachable, llm.Transient, llm.Permanent:
+		w.Reason = batch.Unreachable
+	}
+	return w
+}
