@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 	"go.temporal.io/sdk/client"
 
 	"github.com/headrace/headrace/internal/store"
+	"github.com/headrace/headrace/workflows"
 )
 
 // Options is what an API needs.
@@ -25,11 +27,19 @@ type API struct {
 	store    *store.Store
 	logger   *slog.Logger
 	handler  http.Handler
+	watches  *watches
+	stop     func()
+	stopping <-chan struct{} // closed when requests that wait should end
 }
 
 // New returns an API that is ready to serve.
 func New(o Options) *API {
-	a := &API{temporal: o.Temporal, store: o.Store, logger: o.Logger}
+	stopping := make(chan struct{})
+	a := &API{
+		temporal: o.Temporal, store: o.Store, logger: o.Logger,
+		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
+	}
+	a.watches = &watches{view: a.view, all: map[workflows.Run]*watch{}}
 	gin.SetMode(gin.ReleaseMode) // Gin has no other switch for its console output
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
@@ -41,6 +51,11 @@ func New(o Options) *API {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+
+// Stop ends the requests that wait for something to happen, so that a server can
+// shut down without waiting for them; their clients come again. Stop may be
+// called more than once.
+func (a *API) Stop() { a.stop() }
 
 // refuseForeignPages keeps pages of other sites, open in the browser of
 // somebody who runs headrace, from posting to it.

@@ -31,6 +31,7 @@ func (a *API) routes(e *gin.Engine) {
 	v1.GET("/batches/:id", a.handle(a.getBatch))
 	v1.POST("/batches/:id/cancel", a.handle(a.cancelBatch))
 	v1.GET("/batches/:id/results", a.handle(a.batchResults))
+	v1.GET("/batches/:id/events", a.handle(a.batchEvents))
 }
 
 // handle makes a Gin handler of one that returns its error.

@@ -44,6 +44,7 @@ type temporal struct {
 	started map[string]workflows.BatchInput
 	memos   map[string]map[string]any
 	asked   []string // signals and cancellations, by name
+	looks   int      // at workflows
 
 	err      error                      // of every call, if set
 	flaky    int                        // starts that fail after they have happened
@@ -84,6 +85,20 @@ func (f *temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOpti
 	return nil, nil
 }
 
+// described is how often a workflow was looked at.
+func (f *temporal) described() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.looks
+}
+
+// fail makes every call fail from now on, or none.
+func (f *temporal) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
 func (f *temporal) ask(what string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,6 +115,7 @@ func (f *temporal) SignalWorkflow(_ context.Context, _, _, signal string, _ any)
 func (f *temporal) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.looks++
 	memo, ok := f.memos[id]
 	switch {
 	case f.err != nil:

@@ -160,11 +160,13 @@ func (s *stack) tidyUploads(ctx context.Context) {
 // serve starts the API on a listener and returns its URL, without /v1.
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyUploads(ctx)
+	handler := api.New(api.Options{Temporal: s.temporal, Store: s.store, Logger: s.logger})
 	server := &http.Server{
-		Handler:           api.New(api.Options{Temporal: s.temporal, Store: s.store, Logger: s.logger}),
+		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(handler.Stop)
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.logger.Error("serve", "error", err)
