@@ -144,6 +144,7 @@ func TestEventsTellWhatBecomesOfABatch(t *testing.T) {
 		o := b.created(t, "")
 		e := b.listen(t.Context(), o.ID, "")
 		time.Sleep(looks)
+		synctest.Wait()
 		require.Equal(t, http.StatusOK, e.status)
 		require.Equal(t, "text/event-stream", e.header.Get("Content-Type"))
 		require.Empty(t, e.names(t), "nothing has happened yet")
