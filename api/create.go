@@ -39,29 +39,34 @@ func (a *API) createBatch(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx := c.Request.Context()
-	if err := a.checkInput(ctx, in); err != nil {
+	if err := a.checkInput(c.Request.Context(), in); err != nil {
 		return err
 	}
-	create := a.start
-	if key != "" {
-		own := workflows.Claim{Fingerprint: fingerprint(c.Request, body), ID: in.Run.Batch}
-		held, err := a.claim(ctx, keyID(in.Run.Project, kindBatch, key), own)
-		if err != nil {
-			return err
-		}
-		if held.ID != own.ID {
-			c.Header(headerReplayed, "true")
-			in.Run.Batch, in.Object.ID = held.ID, held.ID
-			create = a.startAgain
-		}
-	}
-	o, err := create(ctx, in)
+	o, err := a.create(c, key, body, in)
 	if err != nil {
 		return err
 	}
 	c.JSON(http.StatusOK, o)
 	return nil
+}
+
+// create starts a batch, unless its key stands for one already.
+func (a *API) create(c *gin.Context, key string, body []byte, in workflows.BatchInput) (batch.Object, error) {
+	ctx := c.Request.Context()
+	if key == "" {
+		return a.start(ctx, in)
+	}
+	own := workflows.Claim{Fingerprint: fingerprint(c.Request, body), ID: in.Run.Batch}
+	held, err := a.claim(ctx, keyID(in.Run.Project, kindBatch, key), own)
+	switch {
+	case err != nil:
+		return in.Object, err
+	case held.ID == own.ID:
+		return a.start(ctx, in)
+	}
+	c.Header(headerReplayed, "true")
+	in.Run.Batch, in.Object.ID = held.ID, held.ID
+	return a.startAgain(ctx, in)
 }
 
 // newBatch reads what a batch is to be.
