@@ -39,6 +39,9 @@ func (r *Reader) Next() (Frame, error) {
 		return Frame{}, r.err
 	}
 	raw, begun, err := r.block()
+	if len(raw) > r.limit {
+		raw, err = nil, ErrTooLarge
+	}
 	if errors.Is(err, io.EOF) && begun {
 		err = io.ErrUnexpectedEOF
 	}
@@ -82,15 +85,13 @@ func (r *Reader) block() (raw []byte, begun bool, err error) {
 		if err != nil {
 			return raw, begun, err
 		}
-		if len(raw) == r.limit {
-			return nil, begun, ErrTooLarge
-		}
 		raw = append(raw, b)
 		switch {
 		case b == '\n' && last == cr:
 			last = crlf
 		case b != '\r' && b != '\n':
 			last, begun = withinLine, true
+			raw = r.line(raw)
 		case last == withinLine || !begun:
 			last = endedBy(b)
 		case b == '\r' && last == crlf:
@@ -98,7 +99,23 @@ func (r *Reader) block() (raw []byte, begun bool, err error) {
 		default:
 			return raw, begun, nil
 		}
+		if len(raw) > r.limit {
+			return raw, begun, nil // and Next refuses it
+		}
 	}
+}
+
+// line appends to raw what has been read ahead of the line.
+func (r *Reader) line(raw []byte) []byte {
+	ahead, _ := r.r.Peek(r.r.Buffered()) // which is there
+	for _, end := range []byte("\n\r") {
+		if i := bytes.IndexByte(ahead, end); i >= 0 {
+			ahead = ahead[:i]
+		}
+	}
+	raw = append(raw, ahead...)
+	_, _ = r.r.Discard(len(ahead))
+	return raw
 }
 
 func endedBy(b byte) lineEnd {

@@ -14,7 +14,7 @@ import (
 
 func TestModelsAreTheProvidersOwnBytes(t *testing.T) {
 	t.Parallel()
-	const answer = "{ \"data\" : [], \"vendor\": 1.0 }\n"
+	answer := "{ \"data\" : [], \"vendor\": 1.0 }\n"
 	u := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) })
 	p := newProvider(t, provider.Config{BaseURL: u.URL + "/v1", Key: secret.New(key)})
 	got, err := p.Models(t.Context())

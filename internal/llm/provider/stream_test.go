@@ -33,7 +33,7 @@ func streaming(endpoint openai.Endpoint, directive string) string {
 		fields["stream_options"] = map[string]bool{"include_usage": true}
 	case openai.Completions:
 		fields["prompt"] = text
-	default:
+	case openai.Responses, openai.Embeddings, openai.Moderations:
 		fields["input"] = text
 	}
 	body, err := json.Marshal(fields)
@@ -175,15 +175,16 @@ func TestTheLastUsageStands(t *testing.T) {
 
 func TestAProviderThatAnswersInOnePieceIsTakenAtItsWord(t *testing.T) {
 	t.Parallel()
+	answer := `{ "usage" : {"prompt_tokens":3} }`
 	u := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{ "usage" : {"prompt_tokens":3} }`)
+		_, _ = io.WriteString(w, answer)
 	})
 	p := newProvider(t, provider.Config{BaseURL: u.URL})
 	for _, endpoint := range openai.Endpoints() {
 		raw, response, err := stream(t.Context(), p, endpoint, "{}")
 		require.NoError(t, err)
 		require.Empty(t, raw)
-		require.Equal(t, `{ "usage" : {"prompt_tokens":3} }`, string(response.Body))
+		require.Equal(t, answer, string(response.Body))
 		require.Equal(t, openai.Usage{InputTokens: 3}, response.Usage)
 	}
 }
