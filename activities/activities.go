@@ -5,6 +5,7 @@ import (
 
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
 )
 
@@ -15,9 +16,15 @@ type Activities struct {
 	// Client makes the calls; all of them pass Gate.
 	Client llm.Client
 	Gate   *limit.Gate
+	// Runner runs tasks. Host is the task queue that only this process listens
+	// to: who asks there finds the tasks that are under way here.
+	Runner *runner.Runner
+	Host   string
 	// StopGrace is how long calls in flight may go on when the worker stops. 0
 	// cuts them off at once.
 	StopGrace time.Duration
+	// Webhooks delivers events.
+	Webhooks Webhooks
 	// TempDir is for files that Plan needs while it runs; empty means the
 	// system's.
 	TempDir string

@@ -17,6 +17,7 @@ import (
 	"github.com/headrace/headrace/internal/ledger"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/results"
+	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
 )
 
@@ -55,7 +56,7 @@ func newLane(ctx context.Context, a *Activities, in WorkInput) *lane {
 	l := &lane{a: a, in: in, ledger: newLedgerClient(ctx, in.Lane), namer: results.NewNamer(in.Run.Batch)}
 	l.perChunk = jsonl.MaxChunkRequests // the first chunks are the largest, and no lane may take many of those
 	l.recorder = results.NewRecorder(ctx, a.Store, in.Run, ledger.Holder(in.Lane, attempt))
-	l.pulse = newPulse(ctx, l.progress)
+	l.pulse = newPulse(ctx, func() any { return l.progress() })
 	o := engine.Options{
 		Hands: in.Hands, Client: a.Client, Gate: &laneGate{pulse: l.pulse, next: a.Gate},
 		MaxAttempts: in.Options.MaxAttempts, Backoff: llm.DefaultBackoff,
@@ -274,7 +275,7 @@ func (l *lane) progress() batch.Progress {
 		InFlight: stats.InFlight, Retrying: stats.Retrying,
 	}
 	if l.in.Unmade == nil {
-		p.WaitingOn = waitingOn(l.a.Gate.State())
+		p.WaitingOn = runner.WaitingOn(l.a.Gate.State())
 	}
 	if since, err := l.recorder.Trouble(); err != nil {
 		p.WaitingOn = &batch.WaitingOn{Reason: batch.StorageFailing, Message: err.Error(), Since: since.Unix()}

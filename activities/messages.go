@@ -17,6 +17,8 @@ const (
 	NameSaveCommits = "SaveCommits"
 	NameFinish      = "Finish"
 	NameTidy        = "Tidy"
+	NameBegin       = "Begin"
+	NameCarry       = "Carry"
 )
 
 // What a lane says to the workflow that it belongs to.

@@ -11,11 +11,11 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/engine"
 )
 
-// pulse sends a lane's heartbeats. It does so through the client rather than
+// pulse sends the heartbeats of an activity that makes calls: a lane, say. It
+// does so through the client rather than
 // the SDK's own call, since it needs to know whether they arrive: a lane whose
 // heartbeats do not may have been given to another worker, and starts no calls
 // until it hears that it has not.
@@ -23,7 +23,7 @@ type pulse struct {
 	client   client.Client
 	token    []byte
 	timeout  time.Duration
-	progress func() batch.Progress
+	progress func() any
 
 	cancelled chan struct{} // closed when the workflow cancels the lane
 	lost      chan struct{} // closed when the attempt is over
@@ -41,7 +41,7 @@ const (
 	doubtAfter = 0.7
 )
 
-func newPulse(ctx context.Context, progress func() batch.Progress) *pulse {
+func newPulse(ctx context.Context, progress func() any) *pulse {
 	info := activity.GetInfo(ctx)
 	return &pulse{
 		client: activity.GetClient(ctx), token: info.TaskToken, timeout: info.HeartbeatTimeout, progress: progress,

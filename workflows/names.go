@@ -31,8 +31,30 @@ const (
 	MemoClaim = "claim"
 )
 
+// Of tasks.
+const (
+	// NameTask is the type of the workflow Task. Its id is task.WorkflowID.
+	NameTask = "Task"
+	// SignalCancel takes the numbers of tasks to cancel.
+	SignalCancel = "cancel"
+	// MemoProject is the key of the memo that names the project of a group.
+	MemoProject = "project"
+	// MemoWaiting is the key of the memo that holds the tasks which wait until
+	// their time: a list of task.Again.
+	MemoWaiting = "waiting"
+	// NameCarry is the type of the activities whose heartbeats are lists of
+	// task.Progress.
+	NameCarry = activities.NameCarry
+)
+
 // NameLane is the type of the activities whose heartbeats are LaneProgress.
 const NameLane = activities.NameWork
+
+// NameDeliver is the type of the activity whose heartbeat is a DeliveryLog.
+const NameDeliver = activities.NameDeliver
+
+// DeliveryLog is the heartbeat of the delivery of a webhook.
+type DeliveryLog = activities.Attempts
 
 // LaneProgress is the heartbeat of a running lane.
 type LaneProgress = batch.Progress

@@ -5,6 +5,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/headrace/headrace/internal/batch"
 )
 
 // Every timeout and retry policy of this project's workflows.
@@ -22,6 +24,17 @@ const (
 	planLimit   = 24 * time.Hour
 	finishLimit = time.Hour
 	tidyLimit   = 6 * time.Hour
+
+	// saveLimit bounds a write of one small object, notifyLimit the start of a
+	// workflow.
+	saveLimit   = 10 * time.Minute
+	notifyLimit = 10 * time.Minute
+
+	// deliverTimeout bounds one delivery of a webhook, and deliverLimit the
+	// time after which none is begun any more. OpenAI's are given up after as
+	// long.
+	deliverTimeout = 15 * time.Second
+	deliverLimit   = 72 * time.Hour
 
 	// drainLimit is how long calls in flight may go on once a batch has been
 	// cancelled or has expired. OpenAI's batches are cancelling for as long.
@@ -57,6 +70,50 @@ var (
 		StartToCloseTimeout: tidyLimit,
 		HeartbeatTimeout:    heartbeat,
 		RetryPolicy:         patientRetries,
+	}
+	// beginOptions: Begin never fails and returns after seconds.
+	beginOptions = workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: time.Minute,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	}
+	// carryOptions let any worker carry tasks on, as often as it takes.
+	carryOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: laneLimit,
+		HeartbeatTimeout:    heartbeat,
+		WaitForCancellation: true,
+		RetryPolicy:         laneOptions.RetryPolicy,
+	}
+	// hostOptions wait for tasks where they are under way. If nobody listens
+	// there any more, any worker may take them over.
+	hostOptions = workflow.ActivityOptions{
+		ScheduleToStartTimeout: heartbeat,
+		StartToCloseTimeout:    laneLimit,
+		HeartbeatTimeout:       heartbeat,
+		WaitForCancellation:    true,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	}
+	notifyOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: notifyLimit,
+		HeartbeatTimeout:    heartbeat,
+		RetryPolicy:         patientRetries,
+	}
+	saveOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: saveLimit,
+		HeartbeatTimeout:    heartbeat,
+		RetryPolicy:         patientRetries,
+	}
+	// An attempt that fails says itself when the next one is due, after
+	// deliverPauses; the policy is for those whose worker has died.
+	deliverOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 4 * deliverTimeout,
+		HeartbeatTimeout:    heartbeat,
+		RetryPolicy:         patientRetries,
+	}
+	// deliverPauses are the times between deliveries of a webhook that are not
+	// accepted, before jitter. The last one is repeated.
+	deliverPauses = []batch.Duration{
+		batch.Duration(5 * time.Second), batch.Duration(30 * time.Second), batch.Duration(2 * time.Minute), batch.Duration(10 * time.Minute),
+		batch.Duration(30 * time.Minute), batch.Duration(time.Hour), batch.Duration(2 * time.Hour),
 	}
 	patientRetries = &temporal.RetryPolicy{
 		InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second,

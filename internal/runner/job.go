@@ -57,6 +57,9 @@ func newJob(r *Run, item task.Item, earlier task.Again) *job {
 
 // run makes calls until one settles the task, or until it is handed back.
 func (j *job) run() {
+	if !j.due() {
+		return
+	}
 	for {
 		leave, ok := j.enter()
 		if !ok {
@@ -72,6 +75,22 @@ func (j *job) run() {
 	}
 }
 
+// due waits until the task may begin. It returns false when the task has been
+// settled, handed back or left to others instead.
+func (j *job) due() bool {
+	early := time.Until(j.spec.NotBefore.Time())
+	switch {
+	case j.ctx.Err() != nil:
+		j.stopWaiting()
+		return false
+	case early > patience:
+		j.handBack(j.spec.NotBefore.Time(), nil)
+		return false
+	default:
+		return j.pause(max(early, 0))
+	}
+}
+
 // enter waits until a call may start. It returns false when the task has been
 // settled, handed back or left to others instead.
 func (j *job) enter() (leave func(error), ok bool) {
@@ -82,7 +101,7 @@ func (j *job) enter() (leave func(error), ok bool) {
 		j.stopWaiting()
 		return nil, false
 	}
-	if err := r.journal.Await(ctx); err != nil {
+	if err := errors.Join(r.journal.Await(ctx), j.parent.await(ctx)); err != nil {
 		r.permits.release()
 		j.stopWaiting()
 		return nil, false
@@ -152,7 +171,7 @@ func (j *job) gaveUp() bool {
 // waitForProvider hands a task back until the provider can be used.
 func (j *job) waitForProvider() {
 	state := j.parent.runner.o.Gate.State()
-	until := time.Now().Add(comeBack)
+	until := time.Now().Add(min(max(comeBack, time.Since(state.Since)/4), longestAway))
 	if state.Until.After(time.Now()) {
 		until = state.Until
 	}

@@ -27,6 +27,7 @@ type Run struct {
 
 	mu       sync.Mutex
 	open     int // tasks that are neither kept nor handed back
+	guard    func(context.Context) error
 	attached int
 	orphan   *time.Timer
 	report   task.Report
@@ -187,6 +188,25 @@ func (r *Run) object(n int) (task.Object, bool) {
 		return task.Object{}, false
 	}
 	return j.object(), true
+}
+
+// Guard has calls wait for g before they start, nil for nothing. Whoever waits
+// for the run knows whether it is still his.
+func (r *Run) Guard(g func(context.Context) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.guard = g
+}
+
+// await waits until a call may start as far as whoever waits for the run knows.
+func (r *Run) await(ctx context.Context) error {
+	r.mu.Lock()
+	guard := r.guard
+	r.mu.Unlock()
+	if guard == nil {
+		return ctx.Err()
+	}
+	return guard(ctx)
 }
 
 // attach says that somebody waits for the run.

@@ -42,9 +42,12 @@ const (
 	// comeBack is when a task is tried again that waits for a provider of which
 	// nobody can tell when it will be usable.
 	comeBack = 20 * time.Second
+	// longestAway bounds how long a task stays away that has waited for long
+	// already: a quarter of that.
+	longestAway = 5 * time.Minute
 	// orphanAfter is how long a run goes on that nobody waits for. Whoever
 	// waited may have lost it to another worker.
-	orphanAfter = 10 * time.Second
+	orphanAfter = 5 * time.Second
 )
 
 // Runner runs tasks. It is safe for concurrent use.

@@ -74,3 +74,12 @@ type Progress struct {
 	Attempts  []Attempt        `json:"attempts,omitempty"`
 	WaitingOn *batch.WaitingOn `json:"waiting_on,omitempty"`
 }
+
+// Resume makes of what a worker told last what the next one needs to know.
+func Resume(progress []Progress) []Again {
+	earlier := make([]Again, len(progress))
+	for i, p := range progress {
+		earlier[i] = Again{N: p.N, StartedAt: p.StartedAt, Tries: p.Tries, Attempts: p.Attempts}
+	}
+	return earlier
+}
