@@ -19,6 +19,7 @@ type Options struct {
 	Temporal client.Client
 	Store    *store.Store
 	Logger   *slog.Logger
+	Models   ModelLister // nil if this process knows no provider
 }
 
 // API answers HTTP requests.
@@ -26,6 +27,7 @@ type API struct {
 	temporal client.Client
 	store    *store.Store
 	logger   *slog.Logger
+	models   ModelLister
 	handler  http.Handler
 	watches  *watches
 	stop     func()
@@ -36,7 +38,7 @@ type API struct {
 func New(o Options) *API {
 	stopping := make(chan struct{})
 	a := &API{
-		temporal: o.Temporal, store: o.Store, logger: o.Logger,
+		temporal: o.Temporal, store: o.Store, logger: o.Logger, models: o.Models,
 		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
 	}
 	a.watches = &watches{view: a.view, all: map[workflows.Run]*watch{}}

@@ -32,6 +32,9 @@ func (a *API) routes(e *gin.Engine) {
 	v1.POST("/batches/:id/cancel", a.handle(a.cancelBatch))
 	v1.GET("/batches/:id/results", a.handle(a.batchResults))
 	v1.GET("/batches/:id/events", a.handle(a.batchEvents))
+
+	v1.GET("/models", a.handle(a.listModels))
+	v1.GET("/models/*name", a.handle(a.getModel))
 }
 
 // handle makes a Gin handler of one that returns its error.

@@ -32,7 +32,7 @@ func (f *clusterFlags) join(ctx context.Context, p program) (*stack, error) {
 
 func newAPI(p program) *cobra.Command {
 	var f clusterFlags
-	var address string
+	var address, flag string
 	var insecure bool
 	c := &cobra.Command{
 		Use:     "api",
@@ -44,6 +44,10 @@ func newAPI(p program) *cobra.Command {
 			if err := requireLoopback(address, insecure); err != nil {
 				return err
 			}
+			upstream, err := config.NewUpstream(flag, p.env)
+			if err != nil {
+				return usageError{err}
+			}
 			listener, err := listen(ctx, address, false)
 			if err != nil {
 				return fmt.Errorf("listen: %w", err)
@@ -54,6 +58,11 @@ func newAPI(p program) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if !upstream.Simulated { // a simulator of its own would be of no use to anybody
+				if err := s.callTo(ctx, upstream); err != nil {
+					return err
+				}
+			}
 			_, _ = fmt.Fprintf(p.stdout, "headrace api is ready · API %s/v1\n", s.serve(ctx, listener))
 			<-ctx.Done()
 			return nil
@@ -61,6 +70,7 @@ func newAPI(p program) *cobra.Command {
 	}
 	f.add(c.Flags())
 	c.Flags().StringVar(&address, "listen", defaultListen, "address of the API")
+	c.Flags().StringVar(&flag, "upstream", "", "base URL of the provider whose models are listed (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
 	c.Flags().BoolVar(&insecure, "insecure", false, "allow --listen on an address that others can reach, without keys")
 	return c
 }

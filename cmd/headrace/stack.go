@@ -33,6 +33,7 @@ type stack struct {
 
 	temporal client.Client
 	store    *store.Store
+	provider *provider.Provider // nil unless callTo was called
 }
 
 // stop stops whatever has been started. It may be called more than once.
@@ -107,8 +108,8 @@ func (s *stack) startSimulator(ctx context.Context) (string, error) {
 	return running.URL(), nil
 }
 
-// startWorker starts a worker that calls upstream.
-func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace time.Duration) error {
+// callTo makes upstream the provider of this process.
+func (s *stack) callTo(ctx context.Context, upstream config.Upstream) error {
 	if upstream.Simulated {
 		url, err := s.startSimulator(ctx)
 		if err != nil {
@@ -122,7 +123,16 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 		return err
 	}
 	s.onStop(func(context.Context) { p.Close() })
-	w := worker.New(s.temporal, &activities.Activities{Store: s.store, Client: p, Gate: limit.New(), StopGrace: grace})
+	s.provider = p
+	return nil
+}
+
+// startWorker starts a worker that calls upstream.
+func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace time.Duration) error {
+	if err := s.callTo(ctx, upstream); err != nil {
+		return err
+	}
+	w := worker.New(s.temporal, &activities.Activities{Store: s.store, Client: s.provider, Gate: limit.New(), StopGrace: grace})
 	if err := w.Start(); err != nil {
 		return err
 	}
@@ -160,7 +170,11 @@ func (s *stack) tidyUploads(ctx context.Context) {
 // serve starts the API on a listener and returns its URL, without /v1.
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyUploads(ctx)
-	handler := api.New(api.Options{Temporal: s.temporal, Store: s.store, Logger: s.logger})
+	o := api.Options{Temporal: s.temporal, Store: s.store, Logger: s.logger}
+	if s.provider != nil {
+		o.Models = models{s.provider}
+	}
+	handler := api.New(o)
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
