@@ -34,6 +34,7 @@ func committer(l *log) *groupcommit.Committer[int] {
 func TestAnIdleCommitterAddsNoDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		defer time.Sleep(time.Second) // until the committer rests
 		l := &log{takes: 10 * time.Millisecond}
 		c := committer(l)
 		for i := range 5 {
@@ -49,6 +50,7 @@ func TestAnIdleCommitterAddsNoDelay(t *testing.T) {
 func TestACallerWhoComesAgainAtOnceWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		defer time.Sleep(time.Second) // until the committer rests
 		l := &log{takes: 10 * time.Millisecond}
 		c := committer(l)
 		begun := time.Now()
@@ -62,6 +64,7 @@ func TestACallerWhoComesAgainAtOnceWaitsForNobody(t *testing.T) {
 func TestThoseWhoComeDuringACommitGoTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		defer time.Sleep(time.Second) // until the committer rests
 		l := &log{takes: 10 * time.Millisecond}
 		c := committer(l)
 		var all sync.WaitGroup
@@ -82,6 +85,7 @@ func TestThoseWhoComeDuringACommitGoTogether(t *testing.T) {
 func TestClientsInALoopFillTheirGroups(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		defer time.Sleep(time.Second) // until the committer rests
 		l := &log{takes: 10 * time.Millisecond}
 		c := committer(l)
 		var all sync.WaitGroup
@@ -103,6 +107,7 @@ func TestClientsInALoopFillTheirGroups(t *testing.T) {
 func TestAGroupIsBoundedByItemsAndBySize(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		defer time.Sleep(time.Second) // until the committer rests
 		l := &log{takes: 10 * time.Millisecond}
 		c := committer(l)
 		var all sync.WaitGroup
@@ -142,7 +147,8 @@ func TestNobodyWaitsBeyondHisContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, c.Do(ctx, 1, 1), context.DeadlineExceeded)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(4 * time.Hour)
+		synctest.Wait()
 		require.Len(t, l.groups, 1, "it was committed all the same")
 	})
 }
@@ -153,6 +159,7 @@ func TestWhateverTheOrderEachItemIsCommittedOnce(t *testing.T) {
 		waits := rapid.SliceOfN(rapid.IntRange(0, 30), 1, 60).Draw(rt, "waits")
 		takes := rapid.IntRange(0, 20).Draw(rt, "takes")
 		synctest.Test(t, func(t *testing.T) {
+			defer time.Sleep(time.Second) // until the committer rests
 			l := &log{takes: time.Duration(takes) * time.Millisecond}
 			c := committer(l)
 			var all sync.WaitGroup
