@@ -14,8 +14,9 @@ const aliveEvery = time.Second
 
 // stayAlive sends heartbeats until the returned function is called, so that a
 // worker which dies is missed within seconds, however long its work would have
-// taken.
-func stayAlive(ctx context.Context) (end func()) {
+// taken. Details are what the next attempt shall find; without any it finds
+// nothing, not even what this one found.
+func stayAlive(ctx context.Context, details ...any) (end func()) {
 	ctx, stop := context.WithCancel(ctx)
 	var beating sync.WaitGroup
 	beating.Go(func() {
@@ -26,7 +27,7 @@ func stayAlive(ctx context.Context) (end func()) {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx)
+				activity.RecordHeartbeat(ctx, details...)
 			}
 		}
 	})

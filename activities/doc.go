@@ -6,8 +6,11 @@
 //	SaveCommits  writes a page of the ledger down
 //	Finish       makes the output files and the final batch object
 //	Tidy         deletes what the end of a batch leaves behind
+//	Notify       begins to deliver an event
+//	Deliver      sends an event to its receiver
+//	SaveDelivery writes down how far a delivery has come
 //
 // Each may be repeated at any point and comes to the same end. The package may
-// import engine, llm, limit, store, results, jsonl and ledger, and never
-// workflows. Read messages.go for names, inputs and results, then lane.go.
+// import engine, llm, limit, store, results, jsonl, ledger, webhook and egress,
+// and never workflows. Read messages.go for names, inputs and results, then lane.go.
 package activities

@@ -5,6 +5,7 @@ package worker
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -14,12 +15,18 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/headrace/headrace/activities"
+	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/version"
 	"github.com/headrace/headrace/workflows"
 )
 
 // Worker takes work from Temporal until it is stopped.
-type Worker struct{ worker worker.Worker }
+type Worker struct {
+	activities *activities.Activities
+	worker     worker.Worker
+	// host takes what is meant for this process alone.
+	host worker.Worker
+}
 
 // stopMargin is what activities get beyond the grace of their calls to write
 // down what they have.
@@ -28,8 +35,12 @@ const stopMargin = 3 * time.Second
 // deployment names all workers of headrace to Temporal.
 const deployment = "headrace"
 
+// hostSlots bounds the groups of tasks that this process waits for. Each keeps
+// its tasks in memory.
+const hostSlots = 4096
+
 // New returns a worker that has not begun. Its activities stop as a.StopGrace
-// says.
+// says. It sets a.Host.
 func New(c client.Client, a *activities.Activities) *Worker {
 	// Otherwise the SDK takes a checksum of the whole binary, which is large: a
 	// third of a second at every start. It asks for it whatever the build id.
@@ -44,12 +55,19 @@ func New(c client.Client, a *activities.Activities) *Worker {
 		StickyScheduleToStartTimeout: time.Second,
 	})
 	register(w, a)
-	return &Worker{worker: w}
+	a.Host = openai.NewID(workflows.TaskQueue + "-")
+	host := worker.New(c, a.Host, worker.Options{
+		WorkerStopTimeout: a.StopGrace + stopMargin, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hostSlots,
+	})
+	host.RegisterActivityWithOptions(a.Carry, activity.RegisterOptions{Name: activities.NameCarry})
+	return &Worker{activities: a, worker: w, host: host}
 }
 
 // register says what the worker can do.
 func register(w worker.Registry, a *activities.Activities) {
 	w.RegisterWorkflowWithOptions(workflows.Batch, workflow.RegisterOptions{Name: workflows.NameBatch})
+	w.RegisterWorkflowWithOptions(workflows.Webhook, workflow.RegisterOptions{Name: workflows.NameWebhook})
+	w.RegisterWorkflowWithOptions(workflows.Task, workflow.RegisterOptions{Name: workflows.NameTask})
 	w.RegisterWorkflowWithOptions(workflows.Key, workflow.RegisterOptions{Name: workflows.NameKey})
 	for name, method := range map[string]any{
 		activities.NamePlan:        a.Plan,
@@ -57,6 +75,12 @@ func register(w worker.Registry, a *activities.Activities) {
 		activities.NameSaveCommits: a.SaveCommits,
 		activities.NameFinish:      a.Finish,
 		activities.NameTidy:        a.Tidy,
+		activities.NameBegin:       a.Begin,
+		activities.NameCarry:       a.Carry,
+
+		activities.NameNotify:       a.Notify,
+		activities.NameDeliver:      a.Deliver,
+		activities.NameSaveDelivery: a.SaveDelivery,
 	} {
 		w.RegisterActivityWithOptions(method, activity.RegisterOptions{Name: name})
 	}
@@ -64,7 +88,12 @@ func register(w worker.Registry, a *activities.Activities) {
 
 // Start begins to take work.
 func (w *Worker) Start() error {
+	// A task that is begun here must find somebody who waits for it.
+	if err := w.host.Start(); err != nil {
+		return fmt.Errorf("start worker: %w", err)
+	}
 	if err := w.worker.Start(); err != nil {
+		w.host.Stop()
 		return fmt.Errorf("start worker: %w", err)
 	}
 	return nil
@@ -72,7 +101,13 @@ func (w *Worker) Start() error {
 
 // Stop stops taking work at once, gives running activities their grace, and
 // returns when they have ended. What they did not finish goes to other workers.
-func (w *Worker) Stop() { w.worker.Stop() }
+func (w *Worker) Stop() {
+	w.activities.Runner.Stop()
+	var both sync.WaitGroup
+	both.Go(w.worker.Stop)
+	both.Go(w.host.Stop)
+	both.Wait()
+}
 
 // Logger makes the SDK log through l.
 func Logger(l *slog.Logger) sdklog.Logger { return sdklog.NewStructuredLogger(l) }

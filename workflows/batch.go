@@ -9,6 +9,7 @@ import (
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/ledger"
 	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/webhook"
 )
 
 // BatchInput is the input of Batch.
@@ -157,7 +158,21 @@ func (b *batchRun) finish(status openai.Status) error {
 	if err := b.do(finishOptions, activities.NameFinish, in).Get(b.ctx, nil); err != nil {
 		return err
 	}
-	return b.do(tidyOptions, activities.NameTidy, b.in.Run).Get(b.ctx, nil)
+	return b.close()
+}
+
+// close lets those who want to hear of the end hear of it, and tidies up. The
+// batch has ended by now, whatever becomes of either.
+func (b *batchRun) close() error {
+	tidied := b.do(tidyOptions, activities.NameTidy, b.in.Run)
+	if url := b.object.Headrace.Webhook; url != "" {
+		event := webhook.EventOf(b.newID(webhook.PrefixEvent), webhook.OfBatch(b.object.Status), b.object.ID, workflow.Now(b.ctx))
+		in := activities.NotifyInput{Project: b.in.Run.Project, URL: url, Event: event}
+		if err := b.do(notifyOptions, activities.NameNotify, in).Get(b.ctx, nil); err != nil {
+			return err
+		}
+	}
+	return tidied.Get(b.ctx, nil)
 }
 
 // stamp notes the time of the final status.
@@ -179,14 +194,14 @@ func (b *batchRun) stamp() {
 func (b *batchRun) outputFiles() *activities.OutputFiles {
 	files := activities.OutputFiles{CreatedAt: *b.now()}
 	files.ExpiresAt = files.CreatedAt + b.in.OutputSeconds
-	files.OutputID, files.ErrorID = b.newFileID(), b.newFileID()
+	files.OutputID, files.ErrorID = b.newID(openai.PrefixFile), b.newID(openai.PrefixFile)
 	return &files
 }
 
-func (b *batchRun) newFileID() string {
+func (b *batchRun) newID(prefix string) string {
 	var id string
 	value := workflow.SideEffect(b.ctx, func(workflow.Context) any {
-		return openai.NewID(openai.PrefixFile) //workflowcheck:ignore
+		return openai.NewID(prefix) //workflowcheck:ignore
 	})
 	if err := value.Get(&id); err != nil {
 		panic(err) // a string that does not decode: the history is not ours

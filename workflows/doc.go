@@ -13,6 +13,9 @@
 //
 // A sweep gives every request that was not made its error line.
 //
+// Webhook carries out the delivery of one event: it may take days, and outlives
+// what the event is about.
+//
 // The package imports activities for names and types only. Read names.go for
 // what goes over the wire, options.go for every timeout, then batch.go.
 package workflows

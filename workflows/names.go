@@ -47,6 +47,15 @@ const (
 	NameCarry = activities.NameCarry
 )
 
+// Of webhooks.
+const (
+	// NameWebhook is the type of the workflow Webhook. Its id is that of
+	// webhook.Delivery.
+	NameWebhook = activities.NameWebhook
+	// MemoDelivery is the key of the memo that holds the delivery.
+	MemoDelivery = activities.MemoDelivery
+)
+
 // NameLane is the type of the activities whose heartbeats are LaneProgress.
 const NameLane = activities.NameWork
 

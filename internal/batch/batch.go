@@ -16,6 +16,9 @@ type Object struct {
 type Extension struct {
 	Options
 
+	// Webhook is the URL that hears of the end of the batch, "" for none.
+	Webhook string `json:"webhook,omitempty"`
+
 	// ProblemCount is the number of all bad lines of an input that was refused,
 	// of which errors lists the first 1,000.
 	ProblemCount int64 `json:"problem_count,omitempty"`
