@@ -56,11 +56,31 @@
 // cancel: calls take 10 s and 64 are in flight. From SIGINT to run, and from a
 // cancellation with abort to dev, until the upstream sees none of them any more.
 //
+// accept: tasks of a hundred bytes posted one by one over kept connections that
+// are open before the clock starts: 1,000 at once over 1,000, 10,000 over 1,000,
+// and 10,000 over 50. "The last result" is when the upstream has answered all of
+// them and the last 200 that were posted can be read as completed. All of them
+// are read and checked after that, off the clock, here and in the next two.
+//
+// drain: 10,000 tasks posted as one array, to an upstream that answers at once;
+// from the POST until the last result can be read.
+//
+// idle: one task at a time over one connection, POST and then GET with ?wait=.
+//
+// steady: 1,000 tasks whose call takes a second, 40 at once: 25 s at best.
+//
+// stalled: 10,000 tasks wait for an upstream that does not answer; 2,000 of them,
+// drawn at random, are read one after the other.
+//
+// taskcrash: as crash, with 1,000 tasks and as many calls at once as dev makes by
+// default.
+//
 // The engine alone is measured by the benchmarks of internal/engine.
 //
 // # Reading order
 //
-// main.go, contest.go (two sides of one load), a file for each measure; below
-// them process.go, upstream.go, service.go, loop.go (the bare loops), input.go
+// main.go, contest.go (two sides of one load), a file for each measure, and for
+// tasks tasks_load.go, tasks_crash.go over tasks.go and tasks_conn.go; below them
+// process.go, upstream.go, service.go, loop.go (the bare loops), input.go
 // and table.go.
 package main

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Counts are what a kill is judged by.
 type Counts = counts
@@ -10,6 +13,7 @@ var (
 	AtMost      = atMost
 	AtLeast     = atLeast
 	CheckOutput = checkOutput
+	CheckTask   = checkTask
 	Median      = median
 	Quantile    = quantile
 	Reached     = string(reached)
@@ -31,4 +35,10 @@ func (b bound) Judge(value float64) string { return string(b.judge(value)) }
 func Choose(only string) error {
 	_, err := choose(only)
 	return err
+}
+
+// Post posts n tasks to a server and returns their ids.
+func Post(ctx context.Context, url string, n, connections int) ([]string, error) {
+	p, err := (&service{url: url}).post(ctx, n, connections)
+	return p.ids, err
 }

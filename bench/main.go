@@ -31,6 +31,12 @@ func measures() []measure {
 		{"ready", (*bench).ready},
 		{"crash", (*bench).crash},
 		{"cancel", (*bench).cancel},
+		{"accept", (*bench).accept},
+		{"drain", (*bench).drain},
+		{"idle", (*bench).idle},
+		{"steady", (*bench).steady},
+		{"stalled", (*bench).stalled},
+		{"taskcrash", (*bench).taskCrash},
 	}
 }
 

@@ -23,14 +23,14 @@ type service struct {
 }
 
 // devArgs are those of a dev on free ports.
-func devArgs(listen, data, upstream string) []string {
-	return []string{"dev", "--listen", listen, "--temporal-port", "0", "--ui-port", "0", "--data", data, "--upstream", upstream}
+func devArgs(listen, data, upstream string, more ...string) []string {
+	return append([]string{"dev", "--listen", listen, "--temporal-port", "0", "--ui-port", "0", "--data", data, "--upstream", upstream}, more...)
 }
 
 // startService starts a dev with its data in the given folder, and waits until
-// it is ready.
-func (b *bench) startService(ctx context.Context, data, upstream string) (*service, error) {
-	p, err := start(ctx, nil, b.headrace, devArgs("127.0.0.1:0", data, upstream)...)
+// it is ready. more are flags of dev.
+func (b *bench) startService(ctx context.Context, data, upstream string, more ...string) (*service, error) {
+	p, err := start(ctx, nil, b.headrace, devArgs("127.0.0.1:0", data, upstream, more...)...)
 	if err != nil {
 		return nil, err
 	}
