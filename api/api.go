@@ -20,6 +20,7 @@ type Options struct {
 	Store    *store.Store
 	Logger   *slog.Logger
 	Models   ModelLister // nil if this process knows no provider
+	Webhooks Webhooks
 }
 
 // API answers HTTP requests.
@@ -28,6 +29,7 @@ type API struct {
 	store    *store.Store
 	logger   *slog.Logger
 	models   ModelLister
+	webhooks Webhooks
 	handler  http.Handler
 	watches  *watches
 	stop     func()
@@ -38,7 +40,7 @@ type API struct {
 func New(o Options) *API {
 	stopping := make(chan struct{})
 	a := &API{
-		temporal: o.Temporal, store: o.Store, logger: o.Logger, models: o.Models,
+		temporal: o.Temporal, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
 		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
 	}
 	a.watches = &watches{view: a.view, all: map[workflows.Run]*watch{}}

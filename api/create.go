@@ -35,7 +35,7 @@ func (a *API) createBatch(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	in, err := newBatch(p, project(c))
+	in, err := a.newBatch(p, project(c))
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (a *API) create(c *gin.Context, key string, body []byte, in workflows.Batch
 }
 
 // newBatch reads what a batch is to be.
-func newBatch(p *params, project string) (workflows.BatchInput, error) {
+func (a *API) newBatch(p *params, project string) (workflows.BatchInput, error) {
 	now := time.Now()
 	o := batch.Object{Batch: openai.Batch{
 		ID: openai.NewID(openai.PrefixBatch), Object: openai.ObjectBatch, Status: openai.Validating, CreatedAt: now.Unix(),
@@ -93,7 +93,7 @@ func newBatch(p *params, project string) (workflows.BatchInput, error) {
 		Run: workflows.Run{Project: project, Batch: o.ID}, OutputSeconds: outputSeconds(expiry),
 	}
 	own := p.object("headrace")
-	o.Headrace.Options = options(own)
+	o.Headrace.Options, o.Headrace.Webhook = options(own), a.webhook(own)
 	in.Object = o
 	return in, p.done(expiry, own)
 }

@@ -33,6 +33,10 @@ func (a *API) routes(e *gin.Engine) {
 	v1.GET("/batches/:id/results", a.handle(a.batchResults))
 	v1.GET("/batches/:id/events", a.handle(a.batchEvents))
 
+	v1.GET("/webhooks/deliveries", a.handle(a.listDeliveries))
+	v1.GET("/webhooks/deliveries/:id", a.handle(a.getDelivery))
+	v1.POST("/webhooks/deliveries/:id/redeliver", a.handle(a.redeliver))
+
 	v1.GET("/models", a.handle(a.listModels))
 	v1.GET("/models/*name", a.handle(a.getModel))
 }
