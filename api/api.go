@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,9 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.temporal.io/sdk/client"
 
+	"github.com/headrace/headrace/internal/groupcommit"
+	"github.com/headrace/headrace/internal/live"
+	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/workflows"
 )
@@ -19,8 +23,22 @@ type Options struct {
 	Temporal client.Client
 	Store    *store.Store
 	Logger   *slog.Logger
+	// Hub tells of tasks that Runner runs in this process; nil if none does.
+	Hub    *live.Hub
+	Runner *runner.Runner
+	// HTTPTasks says which URLs HTTP tasks may call; nil allows none.
+	HTTPTasks URLRules
+	// MaxBody bounds the bodies of requests that make calls, in bytes; 0 is
+	// DefaultMaxBody.
+	MaxBody  int64
 	Models   ModelLister // nil if this process knows no provider
 	Webhooks Webhooks
+}
+
+// URLRules says which URLs may be called, see egress.Guard.
+type URLRules interface {
+	Off() bool
+	CheckURL(url string) error
 }
 
 // API answers HTTP requests.
@@ -32,6 +50,13 @@ type API struct {
 	webhooks Webhooks
 	handler  http.Handler
 	watches  *watches
+
+	hub        *live.Hub
+	runner     *runner.Runner // nil if no task runs in this process
+	httpTasks  URLRules
+	maxBody    int64
+	committers *committers
+
 	stop     func()
 	stopping <-chan struct{} // closed when requests that wait should end
 }
@@ -43,6 +68,11 @@ func New(o Options) *API {
 		temporal: o.Temporal, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
 		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
 	}
+	a.hub, a.runner, a.httpTasks, a.maxBody = o.Hub, o.Runner, o.HTTPTasks, cmp.Or(o.MaxBody, DefaultMaxBody)
+	if a.hub == nil {
+		a.hub = live.NewHub()
+	}
+	a.committers = &committers{start: a.startGroup, all: map[string]*groupcommit.Committer[*submission]{}}
 	a.watches = &watches{view: a.view, all: map[workflows.Run]*watch{}}
 	gin.SetMode(gin.ReleaseMode) // Gin has no other switch for its console output
 	engine := gin.New()

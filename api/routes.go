@@ -37,6 +37,10 @@ func (a *API) routes(e *gin.Engine) {
 	v1.GET("/webhooks/deliveries/:id", a.handle(a.getDelivery))
 	v1.POST("/webhooks/deliveries/:id/redeliver", a.handle(a.redeliver))
 
+	v1.POST("/tasks", a.handle(a.createTasks))
+	v1.GET("/tasks/:id", a.handle(a.getTask))
+	v1.POST("/tasks/:id/cancel", a.handle(a.cancelTask))
+
 	v1.GET("/models", a.handle(a.listModels))
 	v1.GET("/models/*name", a.handle(a.getModel))
 }

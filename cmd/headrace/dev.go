@@ -24,6 +24,7 @@ const (
 type devFlags struct {
 	listen, data, upstream string
 	temporalPort, uiPort   int
+	concurrency            int
 	insecure               bool
 }
 
@@ -48,6 +49,7 @@ nor OPENAI_BASE_URL nor OPENAI_API_KEY, calls go to a simulated provider.`,
 	fs.StringVar(&f.upstream, "upstream", "", "base URL of the provider (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
 	fs.IntVar(&f.temporalPort, "temporal-port", defaultTemporalPort, "port of the embedded Temporal, 0 for any")
 	fs.IntVar(&f.uiPort, "ui-port", defaultUIPort, "port of the Temporal Web UI, 0 for any")
+	addConcurrency(fs, &f.concurrency)
 	fs.BoolVar(&f.insecure, "insecure", false, "allow --listen on an address that others can reach, without keys")
 	return c
 }
@@ -83,7 +85,7 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 	if err := s.openStore(ctx, storeDir(f.data)); err != nil {
 		return err
 	}
-	if err := s.startWorker(ctx, upstream, devGrace); err != nil {
+	if err := s.startWorker(ctx, upstream, devGrace, f.concurrency); err != nil {
 		return err
 	}
 	url := s.serve(ctx, listener)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/headrace/headrace/internal/config"
+	"github.com/headrace/headrace/internal/runner"
 )
 
 // clusterFlags say where the parts are that several processes share.
@@ -75,12 +76,18 @@ func newAPI(p program) *cobra.Command {
 	return c
 }
 
+// addConcurrency adds the flag that bounds the calls of tasks.
+func addConcurrency(fs *pflag.FlagSet, n *int) {
+	fs.IntVar(n, "task-concurrency", runner.DefaultConcurrency, "the most calls of tasks in flight at once in this process")
+}
+
 // workerGrace is how long calls in flight may go on when a worker stops.
 const workerGrace = 30 * time.Second
 
 func newWorker(p program) *cobra.Command {
 	var f clusterFlags
 	var flag string
+	var concurrency int
 	c := &cobra.Command{
 		Use:     "worker",
 		Short:   "Run a worker alone, for a cluster",
@@ -97,7 +104,7 @@ func newWorker(p program) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.startWorker(ctx, upstream, workerGrace); err != nil {
+			if err := s.startWorker(ctx, upstream, workerGrace, concurrency); err != nil {
 				return err
 			}
 			_, _ = fmt.Fprintf(p.stdout, "headrace worker is ready · calls go to %s\n", upstream.Name())
@@ -106,6 +113,7 @@ func newWorker(p program) *cobra.Command {
 		},
 	}
 	f.add(c.Flags())
+	addConcurrency(c.Flags(), &concurrency)
 	c.Flags().StringVar(&flag, "upstream", "", "base URL of the provider (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
 	return c
 }

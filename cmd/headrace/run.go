@@ -13,6 +13,7 @@ import (
 	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/devserver"
 	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/runner"
 )
 
 type runFlags struct {
@@ -139,7 +140,7 @@ func (s *stack) startAll(ctx context.Context, data string, upstream config.Upstr
 	}
 	// No grace: an interrupted run stops within a second, and the calls that
 	// it cuts off are made again when it goes on.
-	if err := s.startWorker(ctx, upstream, 0); err != nil {
+	if err := s.startWorker(ctx, upstream, 0, runner.DefaultConcurrency); err != nil {
 		return "", err
 	}
 	return s.serve(ctx, listener), nil

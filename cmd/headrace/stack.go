@@ -18,7 +18,10 @@ import (
 	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/devserver"
 	"github.com/headrace/headrace/internal/limit"
+	"github.com/headrace/headrace/internal/live"
+	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/llm/provider"
+	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/simulator"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/version"
@@ -34,6 +37,8 @@ type stack struct {
 	temporal client.Client
 	store    *store.Store
 	provider *provider.Provider // nil unless callTo was called
+	hub      *live.Hub          // nil unless startWorker was called
+	runner   *runner.Runner     // nil unless startWorker was called
 }
 
 // stop stops whatever has been started. It may be called more than once.
@@ -127,12 +132,21 @@ func (s *stack) callTo(ctx context.Context, upstream config.Upstream) error {
 	return nil
 }
 
-// startWorker starts a worker that calls upstream.
-func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace time.Duration) error {
+// startWorker starts a worker that calls upstream, with at most so many calls of
+// tasks in flight.
+func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace time.Duration, concurrency int) error {
 	if err := s.callTo(ctx, upstream); err != nil {
 		return err
 	}
-	w := worker.New(s.temporal, &activities.Activities{Store: s.store, Client: s.provider, Gate: limit.New(), StopGrace: grace})
+	gate := limit.New()
+	s.hub = live.NewHub()
+	s.runner = runner.New(runner.Options{
+		Store: s.store, Client: s.provider, Gate: gate, Hub: s.hub, Concurrency: concurrency, Backoff: llm.DefaultBackoff,
+	})
+	s.onStop(func(context.Context) { s.runner.Close() })
+	w := worker.New(s.temporal, &activities.Activities{
+		Store: s.store, Client: s.provider, Gate: gate, Runner: s.runner, StopGrace: grace,
+	})
 	if err := w.Start(); err != nil {
 		return err
 	}
@@ -170,7 +184,7 @@ func (s *stack) tidyUploads(ctx context.Context) {
 // serve starts the API on a listener and returns its URL, without /v1.
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyUploads(ctx)
-	o := api.Options{Temporal: s.temporal, Store: s.store, Logger: s.logger}
+	o := api.Options{Temporal: s.temporal, Store: s.store, Logger: s.logger, Runner: s.runner, Hub: s.hub}
 	if s.provider != nil {
 		o.Models = models{s.provider}
 	}
