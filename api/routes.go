@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -37,7 +38,14 @@ func (a *API) routes(e *gin.Engine) {
 	v1.GET("/webhooks/deliveries/:id", a.handle(a.getDelivery))
 	v1.POST("/webhooks/deliveries/:id/redeliver", a.handle(a.redeliver))
 
+	for _, endpoint := range openai.Endpoints() {
+		if endpoint != openai.Responses {
+			v1.POST(strings.TrimPrefix(string(endpoint), "/v1"), a.handle(a.pass(endpoint)))
+		}
+	}
+
 	v1.POST("/tasks", a.handle(a.createTasks))
+	v1.GET("/tasks", a.handle(a.listTasks))
 	v1.GET("/tasks/:id", a.handle(a.getTask))
 	v1.POST("/tasks/:id/cancel", a.handle(a.cancelTask))
 

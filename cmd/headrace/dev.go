@@ -66,12 +66,16 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 	if err != nil {
 		return usageError{err}
 	}
+	out, err := newOutgoing(p.env)
+	if err != nil {
+		return err
+	}
 	told := c.Flags().Changed
 	listener, err := listen(ctx, f.listen, !told("listen"))
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s := &stack{logger: p.logger(slog.LevelWarn)}
+	s := &stack{logger: p.logger(slog.LevelWarn), outgoing: out}
 	defer s.stop(context.WithoutCancel(ctx))
 	s.onStop(func(context.Context) { _ = listener.Close() })
 	server, err := s.startTemporal(ctx, devserver.Options{
@@ -80,6 +84,9 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 		UIPort:       freePort(ctx, f.uiPort, !told("ui-port")),
 	})
 	if err != nil {
+		return err
+	}
+	if err := out.keepSecret(f.data); err != nil {
 		return err
 	}
 	if err := s.openStore(ctx, storeDir(f.data)); err != nil {

@@ -55,3 +55,17 @@ func ValidID(prefix, id string) bool {
 	b, err := idEncoding.DecodeString(rest)
 	return err == nil && idEncoding.EncodeToString(b) == rest
 }
+
+// TimeOf returns when an id without its prefix was made, false for one that
+// NewID has not made.
+func TimeOf(id string) (time.Time, bool) {
+	if !ValidID("", id) {
+		return time.Time{}, false
+	}
+	b, _ := idEncoding.DecodeString(id) // it is valid
+	ago := math.MaxUint64 - binary.BigEndian.Uint64(b[:8])
+	if ago > math.MaxInt64 {
+		return time.Time{}, false
+	}
+	return time.Unix(0, int64(ago)), true
+}

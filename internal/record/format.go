@@ -1,17 +1,19 @@
 package record
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/headrace/headrace/internal/task"
 )
 
 // An object begins with a line of JSON, its index: for each result the number
-// of the task, the bytes of its meta and the bytes of its body. Metas and bodies
-// follow in that order with nothing between them.
+// of the task, the bytes of its meta and the bytes of its body. All metas follow,
+// then all bodies, with nothing between them: whoever wants no bodies reads none.
 
 // Result is one final task. Meta is its object's JSON without the body.
 type Result struct {
@@ -76,6 +78,8 @@ func encode(results []Result) []byte {
 	b.WriteByte('\n')
 	for _, r := range results {
 		b.Write(r.Meta)
+	}
+	for _, r := range results {
 		b.Write(r.Body)
 	}
 	return b.Bytes()
@@ -90,11 +94,44 @@ func decode(data []byte) ([]Result, error) {
 	}
 	results := make([]Result, len(index))
 	for i, e := range index {
-		if e.meta > len(rest) || e.body > len(rest)-e.meta {
+		results[i].N = e.n
+		if results[i].Meta, rest, found = cut(rest, e.meta); !found {
 			return nil, errBroken
 		}
-		results[i] = Result{N: e.n, Meta: rest[:e.meta:e.meta], Body: rest[e.meta : e.meta+e.body : e.meta+e.body]}
-		rest = rest[e.meta+e.body:]
+	}
+	for i, e := range index {
+		if results[i].Body, rest, found = cut(rest, e.body); !found {
+			return nil, errBroken
+		}
+	}
+	return results, nil
+}
+
+func cut(data []byte, n int) (head, rest []byte, found bool) {
+	if n > len(data) {
+		return nil, nil, false
+	}
+	return data[:n:n], data[n:], true
+}
+
+// readIndex reads the index of an object and leaves r at the first meta.
+func readIndex(r *bufio.Reader) ([]entry, error) {
+	head, err := r.ReadBytes('\n')
+	var index []entry
+	if err == nil {
+		err = json.Unmarshal(head, &index)
+	}
+	return index, err
+}
+
+// readMetas reads what follows the index.
+func readMetas(r *bufio.Reader, index []entry) ([]Result, error) {
+	results := make([]Result, len(index))
+	for i, e := range index {
+		results[i] = Result{N: e.n, Meta: make([]byte, e.meta)}
+		if _, err := io.ReadFull(r, results[i].Meta); err != nil {
+			return nil, err
+		}
 	}
 	return results, nil
 }

@@ -3,10 +3,10 @@ package record
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/task"
@@ -33,37 +33,88 @@ func Find(ctx context.Context, s *store.Store, project string, id task.ID) (task
 var errAbsent = errors.New("task is not in this object")
 
 // findIn reads no more of an object than it needs.
-func findIn(ctx context.Context, s *store.Store, key string, task int) (r Result, err error) {
+func findIn(ctx context.Context, s *store.Store, key string, n int) (r Result, err error) {
 	object, err := s.Reader(ctx, key, 0, -1)
 	if err != nil {
 		return r, err
 	}
 	defer func() { _ = object.Close() }()
 	b := bufio.NewReader(object)
-	head, err := b.ReadBytes('\n')
-	var index []entry
-	if err == nil {
-		err = json.Unmarshal(head, &index)
+	index, err := readIndex(b)
+	if err != nil {
+		return r, fmt.Errorf("read %s: %w", key, err)
+	}
+	at := slices.IndexFunc(index, func(e entry) bool { return e.n == n })
+	if at < 0 {
+		return r, errAbsent
+	}
+	var before, between int
+	for i, e := range index {
+		if i < at {
+			before, between = before+e.meta, between+e.body
+		} else if i > at {
+			between += e.meta
+		}
+	}
+	r = Result{N: n}
+	if r.Meta, err = readAfter(b, before, index[at].meta); err == nil {
+		r.Body, err = readAfter(b, between, index[at].body)
 	}
 	if err != nil {
 		return r, fmt.Errorf("read %s: %w", key, err)
 	}
-	offset := int64(0)
-	for _, e := range index {
-		if e.n != task {
-			offset += int64(e.meta + e.body)
-			continue
-		}
-		if _, err := io.CopyN(io.Discard, b, offset); err != nil {
-			return r, fmt.Errorf("read %s: %w", key, err)
-		}
-		data := make([]byte, e.meta+e.body)
-		if _, err := io.ReadFull(b, data); err != nil {
-			return r, fmt.Errorf("read %s: %w", key, err)
-		}
-		return Result{N: task, Meta: data[:e.meta], Body: data[e.meta:]}, nil
+	return r, nil
+}
+
+// readAfter skips some bytes and reads those that follow.
+func readAfter(b *bufio.Reader, skip, n int) ([]byte, error) {
+	if _, err := io.CopyN(io.Discard, b, int64(skip)); err != nil {
+		return nil, err
 	}
-	return r, errAbsent
+	data := make([]byte, n)
+	_, err := io.ReadFull(b, data)
+	return data, err
+}
+
+// List returns the tasks of a part that have ended, by number, without the
+// bodies of their results.
+func List(ctx context.Context, s *store.Store, part task.Part) (map[int]task.Object, error) {
+	objects := map[int]task.Object{}
+	for n := 0; ; n++ {
+		results, err := metasIn(ctx, s, key(part, n))
+		if errors.Is(err, store.ErrNotFound) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range results {
+			if _, earlier := objects[r.N]; earlier {
+				continue
+			}
+			if objects[r.N], err = r.Object(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+func metasIn(ctx context.Context, s *store.Store, key string) ([]Result, error) {
+	object, err := s.Reader(ctx, key, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = object.Close() }()
+	b := bufio.NewReader(object)
+	index, err := readIndex(b)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	results, err := readMetas(b, index)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return results, nil
 }
 
 // Load returns the results that a part has, by task, and the number that its

@@ -101,31 +101,45 @@ func (j *job) enter() (leave func(error), ok bool) {
 		j.stopWaiting()
 		return nil, false
 	}
-	if err := errors.Join(r.journal.Await(ctx), j.parent.await(ctx)); err != nil {
+	through, err := j.pass(ctx)
+	// A permit may be there for one that has been stopped already.
+	if err == nil && j.parent.starting.Err() != nil {
+		through(context.Canceled)
 		r.permits.release()
 		j.stopWaiting()
 		return nil, false
 	}
-	if j.spec.HTTP() {
-		return func(error) { r.permits.release() }, true
-	}
-	patient, end := context.WithTimeout(ctx, patience)
-	defer end()
-	err := r.o.Gate.Enter(patient)
-	switch {
-	case err == nil:
+	if err == nil {
 		return func(err error) {
-			r.o.Gate.Leave(err)
+			through(err)
 			r.permits.release()
 		}, true
-	case ctx.Err() != nil:
-		r.permits.release()
+	}
+	r.permits.release()
+	if ctx.Err() != nil {
 		j.stopWaiting()
-	default:
-		r.permits.release()
+	} else {
 		j.waitForProvider()
 	}
 	return nil, false
+}
+
+// pass waits, with a permit, for whatever else must be in order before a call.
+// It waits for the provider no longer than patience.
+func (j *job) pass(ctx context.Context) (leave func(error), err error) {
+	r := j.parent.runner
+	if err := r.journal.Await(ctx); err != nil {
+		return nil, err
+	}
+	if err := j.parent.await(ctx); err != nil {
+		return nil, err
+	}
+	if j.spec.HTTP() {
+		return func(error) {}, nil
+	}
+	patient, end := context.WithTimeout(ctx, patience)
+	defer end()
+	return r.o.Gate.Leave, r.o.Gate.Enter(patient)
 }
 
 // untilCall is the context of whatever comes before a call: it ends with the

@@ -1,0 +1,4 @@
+package api
+
+// CutOwn lets tests call cutOwn.
+var CutOwn = cutOwn

@@ -1,0 +1,239 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/record"
+	"github.com/headrace/headrace/internal/store"
+	"github.com/headrace/headrace/internal/task"
+	"github.com/headrace/headrace/workflows"
+)
+
+// listTasks lists tasks, newest group first. Groups that run are known to
+// Temporal, those that have results to the store.
+func (a *API) listTasks(c *gin.Context) error {
+	status := task.Status(c.Query("status"))
+	if status != "" {
+		if err := oneOf("status", status, task.Statuses()); err != nil {
+			return err
+		}
+	}
+	after, err := taskAfter(c)
+	if err != nil {
+		return err
+	}
+	limited := c.Request.URL.Query()
+	limited.Del("after") // whose form differs from that of other ids
+	c.Request.URL.RawQuery = limited.Encode()
+	page, err := pageOf(c, task.Prefix, batchesPage)
+	if err != nil {
+		return err
+	}
+	if page.ascending {
+		return openai.InvalidRequest("order", openai.CodeInvalidValue, "Tasks are listed newest first: 'order' can only be 'desc'.")
+	}
+	objects, more, err := a.taskPage(c.Request.Context(), project(c), status, after, page.limit)
+	if err != nil {
+		return err
+	}
+	return writeTasks(c, 200, objects, more)
+}
+
+// taskAfter is the task that a page follows, the zero ID for the first page.
+func taskAfter(c *gin.Context) (task.ID, error) {
+	s := c.Query("after")
+	if s == "" {
+		return task.ID{}, nil
+	}
+	id, ok := task.ParseID(task.Prefix, s)
+	if !ok {
+		return id, openai.InvalidRequest("after", openai.CodeInvalidValue,
+			"Invalid value for 'after': '%s' is not the id of an element of this list.", s)
+	}
+	return id, nil
+}
+
+// taskPage lists the tasks of one page and whether there are more.
+func (a *API) taskPage(
+	ctx context.Context, project string, status task.Status, after task.ID, limit int,
+) (page []task.Object, more bool, err error) {
+	running, err := a.runningGroups(ctx, after)
+	if err != nil {
+		return nil, false, err
+	}
+	kept := a.keptGroups(ctx, project, after)
+	if status == task.Queued || status == task.InProgress {
+		kept = func(func(string, error) bool) {} // what has a status like that runs
+	}
+	for name, err := range merged(running, kept) {
+		if err != nil {
+			return nil, false, err
+		}
+		_, runs := slices.BinarySearch(running, name)
+		objects, err := a.groupTasks(ctx, project, name, runs)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		for n, o := range objects {
+			if after.Group != "" && !after.Before(task.ID{Group: name, N: n}) || status != "" && o.Status != status {
+				continue
+			}
+			if len(page) == limit {
+				return page, true, nil
+			}
+			page = append(page, o)
+		}
+	}
+	return page, false, nil
+}
+
+// groupTasks are all tasks of a group as they are.
+func (a *API) groupTasks(ctx context.Context, project, name string, runs bool) ([]task.Object, error) {
+	results := map[int]task.Object{}
+	last := -1
+	for number, more := 0, true; more; number++ {
+		kept, err := record.List(ctx, a.store, task.Part{Project: project, Group: name, Number: number})
+		if err != nil {
+			return nil, err
+		}
+		for n, o := range kept {
+			results[n], last = o, max(last, n)
+		}
+		more = runs && number < task.MaxGroup/task.PartSize || len(kept) > 0
+	}
+	objects := make([]task.Object, last+1)
+	if !runs {
+		for n := range objects {
+			objects[n] = results[n]
+		}
+		return slices.DeleteFunc(objects, func(o task.Object) bool { return o.ID == "" }), nil
+	}
+	g, err := a.describeGroup(ctx, project, name)
+	if err != nil {
+		return nil, err
+	}
+	objects = make([]task.Object, g.size())
+	for n := range objects {
+		o, ended := results[n]
+		if !ended {
+			if o, err = a.unfinished(ctx, g, n); err != nil {
+				return nil, err
+			}
+		}
+		objects[n] = o
+	}
+	return objects, nil
+}
+
+// unfinished is a task of a group that has no result yet.
+func (a *API) unfinished(ctx context.Context, g *group, n int) (task.Object, error) {
+	if a.runner != nil {
+		if o, ok := a.runner.Get(g.in.Project, task.ID{Group: g.in.Group, N: n}); ok {
+			return o, nil
+		}
+	}
+	spec, _, err := g.spec(ctx, a.store, n)
+	return g.object(n, spec), err
+}
+
+// mostRunning bounds the groups that run and are looked at for one page. Those
+// beyond are on later pages.
+const mostRunning = 5000
+
+// clockSkew is how far the clocks of processes may be apart.
+const clockSkew = time.Minute
+
+// runningGroups are the groups that run, newest first, from the one that a page
+// follows on.
+func (a *API) runningGroups(ctx context.Context, after task.ID) ([]string, error) {
+	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", workflows.NameTask)
+	if at, ok := openai.TimeOf(after.Group); ok {
+		query += fmt.Sprintf(" AND StartTime <= '%s'", at.Add(clockSkew).UTC().Format(time.RFC3339))
+	}
+	var names []string
+	var token []byte
+	for len(names) < mostRunning {
+		page, err := a.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Query: query, PageSize: 1000, NextPageToken: token,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list tasks: %w", err)
+		}
+		for _, e := range page.GetExecutions() {
+			if name := task.GroupOf(e.GetExecution().GetWorkflowId()); name >= after.Group {
+				names = append(names, name)
+			}
+		}
+		if token = page.GetNextPageToken(); len(token) == 0 {
+			break
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// keptGroups yields the groups that have anything in the store, newest first,
+// from the one that a page follows on.
+func (a *API) keptGroups(ctx context.Context, project string, after task.ID) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		last := ""
+		for key, err := range a.store.Keys(ctx, store.TasksPrefix(project)) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			name, _, _, ok := store.TaskResultsOf(key)
+			if !ok || name == last || cmp.Compare(name, after.Group) < 0 {
+				continue
+			}
+			last = strings.Clone(name)
+			if !yield(last, nil) {
+				return
+			}
+		}
+	}
+}
+
+// merged yields names of two sorted lists in order, each once.
+func merged(a []string, b iter.Seq2[string, error]) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		rest := a
+		for name, err := range b {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for len(rest) > 0 && rest[0] < name {
+				if !yield(rest[0], nil) {
+					return
+				}
+				rest = rest[1:]
+			}
+			if len(rest) > 0 && rest[0] == name {
+				rest = rest[1:]
+			}
+			if !yield(name, nil) {
+				return
+			}
+		}
+		for _, name := range rest {
+			if !yield(name, nil) {
+				return
+			}
+		}
+	}
+}
