@@ -148,7 +148,7 @@ func TestADeliveryUnderWayShowsItsLog(t *testing.T) {
 		},
 	}
 	got := b.look(t, d.ID)
-	require.Equal(t, []webhook.Attempt(log), got.Attempts)
+	require.Equal(t, log, got.Attempts)
 	require.EqualValues(t, 77, *got.NextAttemptAt)
 	require.Equal(t, webhook.InProgress, got.Status)
 

@@ -25,6 +25,10 @@ func (f *clusterFlags) add(fs *pflag.FlagSet) {
 // join connects a stack to what the flags name.
 func (f *clusterFlags) join(ctx context.Context, p program) (*stack, error) {
 	s := &stack{logger: p.logger(slog.LevelWarn)}
+	var err error
+	if s.outgoing, err = newOutgoing(p.env); err != nil {
+		return s, err
+	}
 	if err := s.connect(ctx, f.temporal, f.namespace); err != nil {
 		return s, hintedError{err, "Start Temporal first, or say where it is with --temporal host:port."}
 	}

@@ -81,6 +81,10 @@ func run(ctx context.Context, p program, f runFlags, path string) error {
 	defer out.discard()
 
 	s := &stack{logger: p.logger(slog.LevelError)}
+	if s.outgoing, err = newOutgoing(p.env); err != nil {
+		return err
+	}
+	s.outgoing.WebhookURL = "" // whoever runs a file sees its end
 	// Stopping the worker keeps what calls in flight have brought; it must
 	// happen, and soon, after an interrupt too.
 	defer s.stop(context.WithoutCancel(ctx))
@@ -133,6 +137,9 @@ func (s *stack) startAll(ctx context.Context, data string, upstream config.Upstr
 	}
 	s.onStop(func(context.Context) { _ = listener.Close() })
 	if _, err := s.startTemporal(ctx, devserver.Options{Dir: temporalDir(data)}); err != nil {
+		return "", err
+	}
+	if err := s.outgoing.keepSecret(data); err != nil {
 		return "", err
 	}
 	if err := s.openStore(ctx, storeDir(data)); err != nil {

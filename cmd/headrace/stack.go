@@ -31,8 +31,9 @@ import (
 // stack is what one process runs: all of headrace, or some roles of it. Parts
 // are started in order and stopped in the opposite one.
 type stack struct {
-	logger *slog.Logger
-	stops  []func(context.Context)
+	logger   *slog.Logger
+	outgoing outgoing
+	stops    []func(context.Context)
 
 	temporal client.Client
 	store    *store.Store
@@ -140,12 +141,17 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 	}
 	gate := limit.New()
 	s.hub = live.NewHub()
-	s.runner = runner.New(runner.Options{
+	o := runner.Options{
 		Store: s.store, Client: s.provider, Gate: gate, Hub: s.hub, Concurrency: concurrency, Backoff: llm.DefaultBackoff,
-	})
+		Notify: activities.TellOfTask(s.temporal),
+	}
+	if !s.outgoing.Tasks.Off() {
+		o.HTTP = s.httpTasks()
+	}
+	s.runner = runner.New(o)
 	s.onStop(func(context.Context) { s.runner.Close() })
 	w := worker.New(s.temporal, &activities.Activities{
-		Store: s.store, Client: s.provider, Gate: gate, Runner: s.runner, StopGrace: grace,
+		Store: s.store, Client: s.provider, Gate: gate, Runner: s.runner, StopGrace: grace, Webhooks: s.webhooks(),
 	})
 	if err := w.Start(); err != nil {
 		return err
@@ -184,7 +190,10 @@ func (s *stack) tidyUploads(ctx context.Context) {
 // serve starts the API on a listener and returns its URL, without /v1.
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyUploads(ctx)
-	o := api.Options{Temporal: s.temporal, Store: s.store, Logger: s.logger, Runner: s.runner, Hub: s.hub}
+	o := api.Options{
+		Temporal: s.temporal, Store: s.store, Logger: s.logger, Runner: s.runner, Hub: s.hub, HTTPTasks: s.outgoing.Tasks,
+		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},
+	}
 	if s.provider != nil {
 		o.Models = models{s.provider}
 	}
