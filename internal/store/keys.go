@@ -120,3 +120,15 @@ func TaskResultsOf(key string) (group string, part, n int, ok bool) {
 	}
 	return group, part, n, true
 }
+
+// TaskStreamPrefix starts the keys of the pieces of the stream of the n-th task
+// of a group.
+func TaskStreamPrefix(project, group string, n int) string {
+	return fmt.Sprintf("%s-streams/%04d/", taskPrefix(project, group), n)
+}
+
+// TaskStream is the key of a piece of the stream of the n-th task of a group.
+// Pieces are numbered in order, and none is written twice.
+func TaskStream(project, group string, n, piece int) string {
+	return fmt.Sprintf("%s%08d.log", TaskStreamPrefix(project, group, n), piece)
+}
