@@ -48,6 +48,7 @@ func (a *API) routes(e *gin.Engine) {
 	v1.GET("/tasks", a.handle(a.listTasks))
 	v1.GET("/tasks/:id", a.handle(a.getTask))
 	v1.POST("/tasks/:id/cancel", a.handle(a.cancelTask))
+	v1.GET("/tasks/:id/events", a.handle(a.taskEvents))
 
 	v1.GET("/models", a.handle(a.listModels))
 	v1.GET("/models/*name", a.handle(a.getModel))
