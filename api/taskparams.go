@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -47,15 +48,8 @@ func taskObjects(contentType string, body []byte) (objects []json.RawMessage, ma
 	trimmed := bytes.TrimSpace(body)
 	switch {
 	case lines[media]:
-		d := json.NewDecoder(bytes.NewReader(body))
-		for {
-			var object json.RawMessage
-			if err := d.Decode(&object); err == io.EOF { //nolint:errorlint // the decoder returns it bare
-				break
-			} else if err != nil {
-				return nil, true, errNotJSON(fmt.Sprintf("line %d is not a JSON object", len(objects)+1))
-			}
-			objects = append(objects, object)
+		if objects, err = decodeLines(body); err != nil {
+			return nil, true, err
 		}
 		many = true
 	case len(trimmed) > 0 && trimmed[0] == '[':
@@ -65,12 +59,34 @@ func taskObjects(contentType string, body []byte) (objects []json.RawMessage, ma
 		many = true
 	default:
 		objects = []json.RawMessage{trimmed}
+		if bytes.IndexByte(trimmed, '\n') < 0 {
+			break
+		}
+		// Whoever sends a file of tasks may not say what it is.
+		if several, err := decodeLines(trimmed); err == nil && len(several) > 1 {
+			objects, many = several, true
+		}
 	}
 	if many && (len(objects) == 0 || len(objects) > task.MaxGroup) {
 		return nil, true, openai.InvalidRequest("", openai.CodeInvalidValue,
 			"Expected a list of 1 to %d tasks, but got %d.", task.MaxGroup, len(objects))
 	}
 	return objects, many, nil
+}
+
+// decodeLines reads a task from each line, or wherever the one before ends.
+func decodeLines(body []byte) (objects []json.RawMessage, err error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	for {
+		var object json.RawMessage
+		switch err := d.Decode(&object); {
+		case errors.Is(err, io.EOF):
+			return objects, nil
+		case err != nil:
+			return nil, errNotJSON(fmt.Sprintf("line %d is not a JSON object", len(objects)+1))
+		}
+		objects = append(objects, object)
+	}
 }
 
 func errNotJSON(what string) *openai.Error {
@@ -104,7 +120,6 @@ func (a *API) taskSpec(p *params) (task.Spec, error) {
 	s := task.Spec{URL: p.required("url")}
 	body := p.take("body")
 	switch {
-	case s.URL == "":
 	case openai.Endpoint(s.URL).Valid():
 		a.providerBody(p, &s, body)
 	default:
