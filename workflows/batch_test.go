@@ -47,7 +47,7 @@ func setup(t *testing.T) *testBundle {
 	var a *activities.Activities
 	for name, f := range map[string]any{
 		activities.NamePlan: a.Plan, activities.NameWork: a.Work, activities.NameSaveCommits: a.SaveCommits,
-		activities.NameFinish: a.Finish, activities.NameTidy: a.Tidy,
+		activities.NameFinish: a.Finish, activities.NameTidy: a.Tidy, activities.NameNotify: a.Notify,
 	} {
 		b.env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
