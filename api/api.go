@@ -15,6 +15,7 @@ import (
 	"github.com/headrace/headrace/internal/live"
 	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
+	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/workflows"
 )
 
@@ -26,6 +27,9 @@ type Options struct {
 	// Hub tells of tasks that Runner runs in this process; nil if none does.
 	Hub    *live.Hub
 	Runner *runner.Runner
+	// Logs are those to which Runner writes streams; nil for those of other
+	// processes.
+	Logs *streamlog.Logs
 	// HTTPTasks says which URLs HTTP tasks may call; nil allows none.
 	HTTPTasks URLRules
 	// MaxBody bounds the bodies of requests that make calls, in bytes; 0 is
@@ -53,6 +57,7 @@ type API struct {
 
 	hub        *live.Hub
 	runner     *runner.Runner // nil if no task runs in this process
+	logs       *streamlog.Logs
 	httpTasks  URLRules
 	maxBody    int64
 	committers *committers
@@ -69,6 +74,9 @@ func New(o Options) *API {
 		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
 	}
 	a.hub, a.runner, a.httpTasks, a.maxBody = o.Hub, o.Runner, o.HTTPTasks, cmp.Or(o.MaxBody, DefaultMaxBody)
+	if a.logs = o.Logs; a.logs == nil {
+		a.logs = streamlog.New(o.Store)
+	}
 	if a.hub == nil {
 		a.hub = live.NewHub()
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -73,7 +72,7 @@ func (a *API) passOn(c *gin.Context, body []byte, spec task.Spec) error {
 	}
 	id, _ := task.ParseID(task.Prefix, o.ID)
 	if spec.Stream {
-		return openai.InvalidRequest("stream", "", "Streams are not served yet.")
+		return a.passStream(c, id, o)
 	}
 	return a.passAnswer(c, id, o)
 }
@@ -147,17 +146,4 @@ func unanswered(o task.Object) *openai.Error {
 		e.Status = http.StatusConflict
 	}
 	return e
-}
-
-// wakeful is a context that ends when a client leaves or the server stops.
-func (a *API) wakeful(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-a.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/simulator"
 	"github.com/headrace/headrace/internal/store"
+	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/version"
 	"github.com/headrace/headrace/worker"
 )
@@ -40,6 +41,7 @@ type stack struct {
 	provider *provider.Provider // nil unless callTo was called
 	hub      *live.Hub          // nil unless startWorker was called
 	runner   *runner.Runner     // nil unless startWorker was called
+	logs     *streamlog.Logs    // nil unless startWorker was called
 }
 
 // stop stops whatever has been started. It may be called more than once.
@@ -140,9 +142,9 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 		return err
 	}
 	gate := limit.New()
-	s.hub = live.NewHub()
+	s.hub, s.logs = live.NewHub(), streamlog.New(s.store)
 	o := runner.Options{
-		Store: s.store, Client: s.provider, Gate: gate, Hub: s.hub, Concurrency: concurrency, Backoff: llm.DefaultBackoff,
+		Store: s.store, Client: s.provider, Streamer: s.provider, Logs: s.logs, Gate: gate, Hub: s.hub, Concurrency: concurrency, Backoff: llm.DefaultBackoff,
 		Notify: activities.TellOfTask(s.temporal),
 	}
 	if !s.outgoing.Tasks.Off() {
@@ -191,7 +193,7 @@ func (s *stack) tidyUploads(ctx context.Context) {
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyUploads(ctx)
 	o := api.Options{
-		Temporal: s.temporal, Store: s.store, Logger: s.logger, Runner: s.runner, Hub: s.hub, HTTPTasks: s.outgoing.Tasks,
+		Temporal: s.temporal, Store: s.store, Logger: s.logger, Runner: s.runner, Hub: s.hub, Logs: s.logs, HTTPTasks: s.outgoing.Tasks,
 		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},
 	}
 	if s.provider != nil {

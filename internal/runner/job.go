@@ -10,6 +10,7 @@ import (
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/record"
+	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/task"
 )
 
@@ -31,6 +32,10 @@ type job struct {
 
 	ctx    context.Context //nolint:containedctx // the task's life
 	cancel context.CancelCauseFunc
+
+	// Of a task whose answer is a stream, for its own goroutine alone.
+	log    *streamlog.Log // nil while it is not open
+	logged bool           // there are frames in the log since the last restart
 
 	mu       sync.Mutex
 	started  int64 // unix seconds, 0 before the first call
@@ -163,6 +168,7 @@ func (j *job) stopWaiting() {
 // leaveToOthers ends a task without an outcome: somebody else will make its
 // call.
 func (j *job) leaveToOthers() {
+	j.closeLog(false)
 	j.parent.page.Expect(-1)
 	j.cancel(nil)
 	j.parent.settled(unfinished)
@@ -202,6 +208,7 @@ func (j *job) handBack(at time.Time, waiting *batch.WaitingOn) {
 		N: j.n, At: task.MillisOf(at), StartedAt: j.started, Tries: j.tries, Attempts: j.attempts, WaitingOn: waiting,
 	}
 	j.mu.Unlock()
+	j.closeLog(false)
 	j.parent.page.Expect(-1)
 	j.cancel(nil)
 	j.parent.settled(func(report *task.Report) { report.Again = append(report.Again, again) })

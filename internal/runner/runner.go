@@ -10,6 +10,7 @@ import (
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/record"
 	"github.com/headrace/headrace/internal/store"
+	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/task"
 )
 
@@ -19,6 +20,9 @@ type Options struct {
 	// Client makes the calls to the provider; all of them pass Gate.
 	Client llm.Client
 	Gate   *limit.Gate
+	// Streamer makes those whose answers are streams, which are kept in Logs.
+	Streamer llm.Streamer
+	Logs     *streamlog.Logs
 	// HTTP makes the calls of HTTP tasks; nil refuses them.
 	HTTP HTTPCaller
 	// Hub is told what becomes of tasks; nil for nobody.

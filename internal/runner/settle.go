@@ -117,6 +117,7 @@ func (j *job) keep(status task.Status, answer *llm.Response, err *task.Error, us
 	if answer != nil {
 		o.Result = &task.Result{StatusCode: answer.Status, Headers: headers(answer.Header), Body: answer.Body}
 	}
+	j.closeLog(true)
 	result, encodeErr := record.NewResult(j.n, o)
 	if encodeErr != nil { // plain structs always encode
 		panic(encodeErr)
@@ -143,6 +144,9 @@ func headers(h http.Header) map[string]string {
 func (j *job) call() (llm.Response, error) {
 	if j.spec.HTTP() {
 		return j.parent.runner.callHTTP(j.ctx, j.spec)
+	}
+	if j.spec.Stream {
+		return j.stream()
 	}
 	return j.parent.runner.o.Client.Call(j.ctx, llm.Request{
 		Endpoint: openai.Endpoint(j.spec.URL), Model: j.spec.Model(), Body: []byte(j.spec.Body), Timeout: j.spec.CallTimeout(),

@@ -19,6 +19,8 @@ type Log struct {
 	stream Stream
 	limits limits
 	writer string
+	// resumed is set if there was an earlier attempt. It does not change.
+	resumed bool
 
 	ctx     context.Context //nolint:containedctx // writes outlive the call that brought their data
 	cancel  context.CancelFunc
@@ -80,7 +82,7 @@ func (l *Log) claim(ctx context.Context) error {
 		if last.End {
 			return ErrEnded
 		}
-		p.First = last.Reserved
+		p.First, l.resumed = last.Reserved, true
 	}
 	p.Reserved = p.First + l.limits.reserved
 	if err := l.logs.store.PutNew(ctx, l.stream.key(n), p.encode()); err != nil {
@@ -89,6 +91,10 @@ func (l *Log) claim(ctx context.Context) error {
 	l.base, l.stored, l.reserved, l.piece = p.First, p.First, p.Reserved, n+1
 	return nil
 }
+
+// Resumed reports whether there was an earlier attempt, which may have left
+// events.
+func (l *Log) Resumed() bool { return l.resumed }
 
 // Append adds an event, which belongs to the log from here on, and returns its
 // number. Readers in this process see it at once. Append waits while too much is
