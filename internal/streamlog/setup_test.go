@@ -59,14 +59,27 @@ func add(t *testing.T, log *streamlog.Log, frames ...string) {
 // take reads so many events, or all of a complete log if n is negative.
 func take(t *testing.T, logs *streamlog.Logs, s streamlog.Stream, after, n int) []string {
 	t.Helper()
+	return <-takeLater(t, logs, s, after, n)
+}
+
+// takeLater is take by somebody else.
+func takeLater(t *testing.T, logs *streamlog.Logs, s streamlog.Stream, after, n int) <-chan []string {
+	t.Helper()
+	got := make(chan []string, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var frames []string
-	for e, err := range logs.Follow(ctx, s, after) {
-		require.NoError(t, err)
-		if frames = append(frames, string(e.Frame)); len(frames) == n {
-			break
+	go func() {
+		defer cancel()
+		var frames []string
+		for e, err := range logs.Follow(ctx, s, after) {
+			if err != nil {
+				frames = append(frames, err.Error())
+				break
+			}
+			if frames = append(frames, string(e.Frame)); len(frames) == n {
+				break
+			}
 		}
-	}
-	return frames
+		got <- frames
+	}()
+	return got
 }

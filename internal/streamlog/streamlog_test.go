@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,11 +44,8 @@ func TestALiveReaderSeesAnEventBeforeItIsStored(t *testing.T) {
 	kept := openStore(t)
 	logs, s := streamlog.New(kept), newStream()
 	logs.Limit(never, never, 1<<20, 1<<20, 1000)
-	opened := make(chan *streamlog.Log)
-	go func() { opened <- begin(t, logs, s) }()
-	got := make(chan []string)
-	go func() { got <- take(t, logs, s, -1, 2) }() // perhaps before there is a log
-	log := <-opened
+	got := takeLater(t, logs, s, -1, 2) // perhaps before there is a log
+	log := begin(t, logs, s)
 	add(t, log, "a", "b")
 	require.Equal(t, []string{"a", "b"}, <-got)
 	log.Crash()
@@ -69,8 +67,7 @@ func TestAnEventIsStoredSoonWithoutBeingAskedFor(t *testing.T) {
 func TestAReaderElsewhereFollowsToTheEnd(t *testing.T) {
 	t.Parallel()
 	kept, s := openStore(t), newStream()
-	got := make(chan []string)
-	go func() { got <- take(t, streamlog.New(kept), s, -1, -1) }()
+	got := takeLater(t, streamlog.New(kept), s, -1, -1)
 	log := begin(t, streamlog.New(kept), s)
 	add(t, log, "a", "b")
 	require.NoError(t, log.Flush(t.Context()))
@@ -137,8 +134,7 @@ func TestReadersLeaveAnAttemptThatIsReplacedInTheirProcess(t *testing.T) {
 	t.Parallel()
 	logs, s := streamlog.New(openStore(t)), newStream()
 	zombie := begin(t, logs, s)
-	got := make(chan []string)
-	go func() { got <- take(t, logs, s, -1, 1) }()
+	got := takeLater(t, logs, s, -1, 1)
 	heir := begin(t, logs, s)
 	_, err := zombie.Append(t.Context(), nil)
 	require.ErrorIs(t, err, streamlog.ErrTakenOver)
@@ -179,17 +175,14 @@ func TestASlowReaderHoldsNobodyUp(t *testing.T) {
 	logs.Limit(time.Millisecond, time.Millisecond, 1000, 1000, 1000)
 	log := begin(t, logs, s)
 	add(t, log, "first")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
+	more := slices.Repeat([]string{"more than is kept in memory"}, 1000)
 	n := 0
-	for e, err := range logs.Follow(ctx, s, -1) {
+	for e, err := range logs.Follow(t.Context(), s, -1) {
 		require.NoError(t, err)
 		require.Equal(t, n, e.N)
 		if n++; n == 1 { // while this reader does something else
-			for range 1000 {
-				add(t, log, "more than is kept in memory")
-			}
-			require.NoError(t, log.Close(ctx, true))
+			add(t, log, more...)
+			require.NoError(t, log.Close(t.Context(), true))
 		}
 	}
 	require.Equal(t, 1001, n)
