@@ -28,6 +28,11 @@ type page struct {
 
 // pageOf reads the query of a listing whose ids start with prefix.
 func pageOf(c *gin.Context, prefix string, b bounds) (page, error) {
+	return pageOfIDs(c, b, func(id string) bool { return openai.ValidID(prefix, id) })
+}
+
+// pageOfIDs reads the query of a listing of valid ids.
+func pageOfIDs(c *gin.Context, b bounds, valid func(id string) bool) (page, error) {
 	p := page{limit: b.otherwise, after: c.Query("after")}
 	if s, asked := c.GetQuery("limit"); asked {
 		n, err := strconv.Atoi(s)
@@ -37,7 +42,7 @@ func pageOf(c *gin.Context, prefix string, b bounds) (page, error) {
 		}
 		p.limit = n
 	}
-	if p.after != "" && !openai.ValidID(prefix, p.after) {
+	if p.after != "" && !valid(p.after) {
 		return p, openai.InvalidRequest("after", openai.CodeInvalidValue,
 			"Invalid value for 'after': '%s' is not the id of an element of this list.", p.after)
 	}

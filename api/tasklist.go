@@ -29,17 +29,14 @@ func (a *API) listTasks(c *gin.Context) error {
 			return err
 		}
 	}
-	after, err := taskAfter(c)
+	page, err := pageOfIDs(c, batchesPage, func(id string) bool {
+		_, ok := task.ParseID(task.Prefix, id)
+		return ok
+	})
 	if err != nil {
 		return err
 	}
-	limited := c.Request.URL.Query()
-	limited.Del("after") // whose form differs from that of other ids
-	c.Request.URL.RawQuery = limited.Encode()
-	page, err := pageOf(c, task.Prefix, batchesPage)
-	if err != nil {
-		return err
-	}
+	after, _ := task.ParseID(task.Prefix, page.after) // the zero ID for the first page
 	if page.ascending {
 		return openai.InvalidRequest("order", openai.CodeInvalidValue, "Tasks are listed newest first: 'order' can only be 'desc'.")
 	}
@@ -48,20 +45,6 @@ func (a *API) listTasks(c *gin.Context) error {
 		return err
 	}
 	return writeTasks(c, 200, objects, more)
-}
-
-// taskAfter is the task that a page follows, the zero ID for the first page.
-func taskAfter(c *gin.Context) (task.ID, error) {
-	s := c.Query("after")
-	if s == "" {
-		return task.ID{}, nil
-	}
-	id, ok := task.ParseID(task.Prefix, s)
-	if !ok {
-		return id, openai.InvalidRequest("after", openai.CodeInvalidValue,
-			"Invalid value for 'after': '%s' is not the id of an element of this list.", s)
-	}
-	return id, nil
 }
 
 // taskPage lists the tasks of one page and whether there are more.
