@@ -94,17 +94,18 @@ func (s *system) cancelTask(t *testing.T, id string) reply {
 }
 
 // booth is a way into a simulator that keeps the bodies of calls in the order in
-// which they come.
+// which they come, and what each was answered last.
 type booth struct {
 	url string
 
-	mu     sync.Mutex
-	bodies []string
+	mu      sync.Mutex
+	bodies  []string
+	answers map[string]string
 }
 
 func newBooth(t *testing.T, up *simulator.Simulator) *booth {
 	t.Helper()
-	b := &booth{}
+	b := &booth{answers: map[string]string{}}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err == nil {
@@ -113,11 +114,36 @@ func newBooth(t *testing.T, up *simulator.Simulator) *booth {
 			b.mu.Unlock()
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		up.ServeHTTP(w, r)
+		tee := &teeWriter{ResponseWriter: w}
+		up.ServeHTTP(tee, r)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.answers[string(body)] = tee.text.String()
 	}))
 	t.Cleanup(s.Close)
 	b.url = s.URL + "/v1"
 	return b
+}
+
+// teeWriter keeps what is written.
+type teeWriter struct {
+	http.ResponseWriter
+
+	text strings.Builder
+}
+
+func (w *teeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *teeWriter) Write(p []byte) (int, error) {
+	w.text.Write(p)
+	return w.ResponseWriter.Write(p)
+}
+
+// answer is what a body was answered last.
+func (b *booth) answer(body string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.answers[body]
 }
 
 // seen are the bodies so far.
