@@ -1,4 +1,8 @@
 package api
 
-// CutOwn lets tests call cutOwn.
-var CutOwn = cutOwn
+// What tests call of the insides.
+var (
+	CutOwn     = cutOwn
+	CutMembers = cutMembers
+	WithMember = withMember
+)

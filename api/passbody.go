@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 
 	"github.com/headrace/headrace/internal/openai"
@@ -14,55 +13,11 @@ const ownMember = "headrace"
 // if there is none. All other bytes stay as they are. The error is of a body
 // that is no JSON object.
 func cutOwn(body []byte) (rest []byte, own json.RawMessage, err error) {
-	invalid := errNotJSON("expected one JSON object")
-	d := json.NewDecoder(bytes.NewReader(body))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, nil, invalid
+	rest, values, ok := cutMembers(body, ownMember)
+	if !ok {
+		return nil, nil, errNotJSON("expected one JSON object")
 	}
-	rest = body
-	var spans [][2]int // of members to cut, with the comma before or after
-	end := int(d.InputOffset())
-	for first := true; d.More(); {
-		start := end
-		name, err := d.Token()
-		if err != nil {
-			return nil, nil, invalid
-		}
-		var value json.RawMessage
-		if d.Decode(&value) != nil {
-			return nil, nil, invalid
-		}
-		end = int(d.InputOffset())
-		if name != ownMember {
-			first = false
-			continue
-		}
-		own = value
-		if first {
-			if comma := bytes.IndexByte(body[end:], ','); comma >= 0 && len(bytes.TrimSpace(body[end:end+comma])) == 0 {
-				end += comma + 1
-			}
-		}
-		spans = append(spans, [2]int{start, end})
-	}
-	if _, err := d.Token(); err != nil || len(bytes.TrimSpace(body[d.InputOffset():])) > 0 {
-		return nil, nil, invalid
-	}
-	if len(spans) > 0 {
-		rest = without(body, spans)
-	}
-	return rest, own, nil
-}
-
-// without returns text without the given spans.
-func without(text []byte, spans [][2]int) []byte {
-	rest := make([]byte, 0, len(text))
-	at := 0
-	for _, span := range spans {
-		rest = append(rest, text[at:span[0]]...)
-		at = span[1]
-	}
-	return append(rest, text[at:]...)
+	return rest, values[ownMember], nil
 }
 
 // ownParams reads headrace's member.
