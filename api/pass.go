@@ -49,6 +49,10 @@ func (a *API) passSpec(endpoint openai.Endpoint, body []byte) (task.Spec, error)
 	}
 	spec.Body = string(rest)
 	spec.Options = a.taskOptions(p, &params{})
+	if spec.Stream && (spec.Coalesce || spec.Cache > 0) {
+		p.fail(openai.InvalidRequest(p.path+"coalesce", openai.CodeInvalidValue,
+			"'stream' excludes '%[1]scoalesce' and '%[1]scache': an answer that is streamed is not shared.", p.path))
+	}
 	return spec, p.done()
 }
 

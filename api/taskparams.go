@@ -241,7 +241,7 @@ func (a *API) taskOptions(p, own *params) task.Options {
 		Coalesce:    from("coalesce").flag("coalesce"),
 		Cache:       from("cache").duration("cache", task.CacheLimit, 0),
 	}
-	if now := task.Now(); o.NotBefore <= now {
+	if now := task.Now(); o.NotBefore <= now { // it may run at once
 		o.NotBefore = 0
 	}
 	if o.Deadline != 0 && (o.Deadline <= task.Now() || o.Deadline <= o.NotBefore) {

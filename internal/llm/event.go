@@ -1,6 +1,9 @@
 package llm
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/headrace/headrace/internal/jsonscan"
 	"github.com/headrace/headrace/internal/openai"
 )
@@ -118,4 +121,20 @@ func (e event) Member(name []byte) (*[]byte, jsonscan.Visitor) {
 	default:
 		return e.errorFields.Member(name)
 	}
+}
+
+// done ends streams of completions.
+var done = []byte("[DONE]")
+
+// terminal are the types of events that end streams of responses. A response
+// that has failed is an answer like another.
+var terminal = []string{"response.completed", "response.failed", "response.incomplete", "response.cancelled"}
+
+// Ends reports whether the event, of which data is the whole, is the one that
+// makes an endpoint's stream complete.
+func (e Event) Ends(endpoint openai.Endpoint, data []byte) bool {
+	if endpoint == openai.Responses {
+		return slices.Contains(terminal, e.Type)
+	}
+	return bytes.Equal(bytes.TrimSpace(data), done)
 }

@@ -65,6 +65,15 @@ func (j *job) run() {
 	if !j.due() {
 		return
 	}
+	if j.shares() {
+		settled, land := j.share()
+		if settled {
+			return
+		}
+		// The flight lands when the result is kept, so that those who wait for it
+		// find it.
+		context.AfterFunc(j.ctx, land)
+	}
 	for {
 		leave, ok := j.enter()
 		if !ok {

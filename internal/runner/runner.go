@@ -65,6 +65,7 @@ type Runner struct {
 
 	mu      sync.Mutex
 	runs    map[task.Part]*Run
+	flights map[string]chan struct{} // by question
 	stopped bool
 }
 
@@ -75,6 +76,7 @@ func New(o Options) *Runner {
 	}
 	r := &Runner{
 		o: o, journal: record.NewJournal(o.Store), permits: &permits{free: o.Concurrency}, runs: map[task.Part]*Run{},
+		flights: map[string]chan struct{}{},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // Close ends it
 	return r

@@ -12,6 +12,7 @@ import (
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/record"
+	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/task"
 )
 
@@ -21,6 +22,10 @@ func (j *job) settle(a llm.Response, err error, begun time.Time) bool {
 	if err == nil {
 		j.note(begun, nil, 0)
 		j.keep(task.Completed, &a, nil, &a.Usage)
+		return true
+	}
+	if errors.Is(err, streamlog.ErrTakenOver) {
+		j.leaveToOthers()
 		return true
 	}
 	failed := &llm.Error{Kind: llm.Permanent, Code: llm.CodeInvalid, Message: err.Error(), Err: err}
@@ -108,21 +113,26 @@ func (j *job) fail(e *llm.Error) {
 
 // keep gives a task its end, and the end to the journal.
 func (j *job) keep(status task.Status, answer *llm.Response, err *task.Error, usage *openai.Usage) {
+	var result *task.Result
+	if answer != nil {
+		result = &task.Result{StatusCode: answer.Status, Headers: headers(answer.Header), Body: answer.Body}
+	}
+	j.keepResult(status, result, err, usage)
+}
+
+func (j *job) keepResult(status task.Status, result *task.Result, err *task.Error, usage *openai.Usage) {
+	j.closeLog(true)
 	o := j.object()
 	now := time.Now().Unix()
-	o.Status, o.FinishedAt, o.Error, o.WaitingOn = status, &now, err, nil
+	o.Status, o.FinishedAt, o.Result, o.Error, o.WaitingOn = status, &now, result, err, nil
 	if usage != nil && *usage != (openai.Usage{}) {
 		o.Usage = usage
 	}
-	if answer != nil {
-		o.Result = &task.Result{StatusCode: answer.Status, Headers: headers(answer.Header), Body: answer.Body}
-	}
-	j.closeLog(true)
-	result, encodeErr := record.NewResult(j.n, o)
+	kept, encodeErr := record.NewResult(j.n, o)
 	if encodeErr != nil { // plain structs always encode
 		panic(encodeErr)
 	}
-	j.parent.page.Put(result)
+	j.parent.page.Put(kept)
 }
 
 // headers are those worth having of an answer, by their names in lower case.

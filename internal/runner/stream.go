@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/tidwall/gjson"
 
@@ -39,7 +38,7 @@ func (j *job) stream() (llm.Response, error) {
 		}
 		j.logged = false
 	}
-	var t transcript
+	t := transcript{endpoint: openai.Endpoint(j.spec.URL)}
 	response, err := j.parent.runner.o.Streamer.Stream(j.ctx, llm.Request{
 		Endpoint: openai.Endpoint(j.spec.URL), Model: j.spec.Model(), Body: []byte(j.spec.Body), Timeout: j.spec.CallTimeout(),
 	}, func(f sse.Frame) error {
@@ -102,13 +101,13 @@ func (j *job) closeLog(complete bool) {
 // replay makes the answer of a stream that was logged whole by a process which
 // was killed before it could keep the task's result.
 func (j *job) replay() (llm.Response, error) {
-	var t transcript
+	t := transcript{endpoint: openai.Endpoint(j.spec.URL)}
 	for event, err := range j.parent.runner.o.Logs.Follow(j.ctx, j.name(), -1) {
 		if err != nil {
 			return llm.Response{}, err
 		}
 		if string(event.Frame) == RestartFrame {
-			t = transcript{}
+			t = transcript{endpoint: t.endpoint}
 			continue
 		}
 		t.add(sse.Parse(event.Frame))
@@ -122,22 +121,18 @@ func (j *job) replay() (llm.Response, error) {
 
 // transcript is what has come of a stream.
 type transcript struct {
-	raw   bytes.Buffer
-	final []byte // the response that the last event brings, nil for none
-	ended bool
+	endpoint openai.Endpoint
+	raw      bytes.Buffer
+	final    []byte // the response that the last event brings, nil for none
+	ended    bool
 }
-
-// terminal are the events that end a stream of the responses endpoint.
-var terminal = []string{"response.completed", "response.incomplete", "response.failed"}
 
 func (t *transcript) add(f sse.Frame) {
 	t.raw.Write(f.Raw)
-	switch {
-	case string(f.Data) == "[DONE]":
-		t.ended = true
-	case slices.Contains(terminal, gjson.GetBytes(f.Data, "type").String()):
-		t.ended = true
-		t.final = []byte(gjson.GetBytes(f.Data, "response").Raw)
+	if t.ended = t.ended || llm.EventOf(f.Data).Ends(t.endpoint, f.Data); t.ended && t.endpoint == openai.Responses {
+		if response := gjson.GetBytes(f.Data, "response").Raw; response != "" {
+			t.final = []byte(response)
+		}
 	}
 }
 

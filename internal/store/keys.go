@@ -132,3 +132,10 @@ func TaskStreamPrefix(project, group string, n int) string {
 func TaskStream(project, group string, n, piece int) string {
 	return fmt.Sprintf("%s%08d.log", TaskStreamPrefix(project, group, n), piece)
 }
+
+// Answer is the key of what says which task answers a question, of which the
+// given text is the hash.
+func Answer(project, question string) string {
+	const folder = 2 // characters
+	return "answers/" + project + "/" + question[:folder] + "/" + question
+}

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/headrace/headrace/internal/llm"
@@ -165,13 +163,6 @@ func (s *stream) take(frame sse.Frame, event llm.Event, last bool) error {
 	return s.refusal
 }
 
-// done ends streams of completions.
-var done = []byte("[DONE]")
-
-// terminal are the types of events that end streams of responses. A response
-// that has failed is an answer like another.
-var terminal = []string{"response.completed", "response.failed", "response.incomplete", "response.cancelled"}
-
 // hasEnd reports whether streams of the endpoint have an event that ends them.
 func (s *stream) hasEnd() bool {
 	return s.endpoint == openai.Responses || s.endpoint == openai.ChatCompletions || s.endpoint == openai.Completions
@@ -179,10 +170,7 @@ func (s *stream) hasEnd() bool {
 
 // ends reports whether a frame is the one that makes the stream complete.
 func (s *stream) ends(frame sse.Frame, event llm.Event) bool {
-	if s.endpoint == openai.Responses {
-		return slices.Contains(terminal, event.Type)
-	}
-	return s.hasEnd() && bytes.Equal(bytes.TrimSpace(frame.Data), done)
+	return s.hasEnd() && event.Ends(s.endpoint, frame.Data)
 }
 
 // known is what is known of a response, whatever has become of its stream.
