@@ -94,7 +94,6 @@ func (p *partRun) interrupt() {
 
 // do has tasks run until each has ended or waits.
 func (p *partRun) do(ctx workflow.Context, numbers []int, earlier []task.Again, fresh bool) error {
-	waited := len(p.waiting)
 	for {
 		report, err := p.once(ctx, numbers, earlier, fresh)
 		if err != nil {
@@ -113,10 +112,7 @@ func (p *partRun) do(ctx workflow.Context, numbers []int, earlier []task.Again, 
 			break
 		}
 	}
-	if waited+len(p.waiting) > 0 {
-		return p.group.publish()
-	}
-	return nil
+	return p.group.publish()
 }
 
 // once gives tasks to a worker: first as part of this decision, which is all

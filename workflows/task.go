@@ -46,11 +46,13 @@ type groupRun struct {
 	in       TaskInput
 	parts    []*partRun
 	rollover bool // this run has become long: continue as new
+	// published is set once the memo names tasks that wait.
+	published bool
 }
 
 func newGroupRun(ctx workflow.Context, in TaskInput) *groupRun {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	g := &groupRun{ctx: disconnected, in: in}
+	g := &groupRun{ctx: disconnected, in: in, published: in.Parts != nil}
 	if in.Parts != nil {
 		for _, left := range in.Parts {
 			g.parts = append(g.parts, &partRun{group: g, number: left.Number, waiting: left.Waiting, resumed: true})
@@ -156,11 +158,16 @@ func (g *groupRun) continueAsNew() error {
 }
 
 // publish lets everybody see which tasks wait, with or without a worker at hand.
+// Most groups have none and publish nothing.
 func (g *groupRun) publish() error {
 	var waiting []task.Again
 	for _, p := range g.parts {
 		waiting = append(waiting, p.waiting...)
 	}
+	if len(waiting) == 0 && !g.published {
+		return nil
+	}
+	g.published = true
 	return workflow.UpsertMemo(g.ctx, map[string]any{MemoWaiting: brief(waiting)})
 }
 
