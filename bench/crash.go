@@ -180,8 +180,8 @@ func (u *upstream) follow(ctx context.Context, calls int64) (counts, error) {
 }
 
 // restart starts dev again, and returns it with the time to its first call and
-// what the upstream had seen before that.
-func (b *bench) restart(ctx context.Context, data string, up *upstream) (*service, time.Duration, simulator.Stats, error) {
+// what the upstream had seen before that. more are flags of dev.
+func (b *bench) restart(ctx context.Context, data string, up *upstream, more ...string) (*service, time.Duration, simulator.Stats, error) {
 	begun := time.Now()
 	type started struct {
 		service *service
@@ -189,7 +189,7 @@ func (b *bench) restart(ctx context.Context, data string, up *upstream) (*servic
 	}
 	starting := make(chan started, 1)
 	go func() {
-		s, err := b.startService(ctx, data, up.url)
+		s, err := b.startService(ctx, data, up.url, more...)
 		starting <- started{s, err}
 	}()
 	// The connections of the dead process are closed long before the new one

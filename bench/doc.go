@@ -72,8 +72,7 @@
 // stalled: 10,000 tasks wait for an upstream that does not answer; 2,000 of them,
 // drawn at random, are read one after the other.
 //
-// taskcrash: as crash, with 1,000 tasks and as many calls at once as dev makes by
-// default.
+// taskcrash: as crash, with 1,000 tasks.
 //
 // The engine alone is measured by the benchmarks of internal/engine.
 //

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -28,7 +29,7 @@ func (b *bench) taskCrash(ctx context.Context) ([]row, error) {
 			worst = r
 		}
 	}
-	name := fmt.Sprintf("%d × kill -9 amid %d tasks: ", kills, n)
+	name := fmt.Sprintf("%d × kill -9 amid %d tasks, %d at once: ", kills, n, crashCalls)
 	return []row{
 		// A task that is lost has ended the measure with an error.
 		{measure: name + "tasks lost", target: "0", headrace: "0", verdict: reached},
@@ -44,7 +45,8 @@ func (b *bench) taskCrash(ctx context.Context) ([]row, error) {
 // tasks through after a restart.
 func (b *bench) killTasks(ctx context.Context, n, after int) (recovery, error) {
 	var r recovery
-	s, err := b.newSite(ctx, "lognormal:100ms,0.5")
+	bounded := []string{"--task-concurrency", strconv.Itoa(crashCalls)}
+	s, err := b.newSite(ctx, "lognormal:100ms,0.5", bounded...)
 	if err != nil {
 		return r, err
 	}
@@ -59,7 +61,7 @@ func (b *bench) killTasks(ctx context.Context, n, after int) (recovery, error) {
 	}
 	killed := time.Now()
 	s.kill()
-	second, firstCall, atKill, err := b.restart(ctx, s.data, s.up)
+	second, firstCall, atKill, err := b.restart(ctx, s.data, s.up, bounded...)
 	if err != nil {
 		return r, err
 	}
