@@ -44,6 +44,11 @@ func (a *API) routes(e *gin.Engine) {
 		}
 	}
 
+	v1.POST("/responses", a.handle(a.createResponse))
+	v1.GET("/responses/:id", a.handle(a.getResponse))
+	v1.DELETE("/responses/:id", a.handle(a.deleteResponse))
+	v1.POST("/responses/:id/cancel", a.handle(a.cancelResponse))
+
 	v1.POST("/tasks", a.handle(a.createTasks))
 	v1.GET("/tasks", a.handle(a.listTasks))
 	v1.GET("/tasks/:id", a.handle(a.getTask))

@@ -75,7 +75,13 @@ func (a *API) taskPage(
 			if after.Group != "" && !after.Before(task.ID{Group: name, N: n}) || status != "" && o.Status != status {
 				continue
 			}
-			if len(page) == limit {
+			deleted, err := a.deleted(ctx, project, o)
+			switch {
+			case err != nil:
+				return nil, false, err
+			case deleted:
+				continue
+			case len(page) == limit:
 				return page, true, nil
 			}
 			page = append(page, o)

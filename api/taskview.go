@@ -17,10 +17,37 @@ import (
 	"github.com/headrace/headrace/workflows"
 )
 
-// task returns a task as it is now, or store.ErrNotFound. One that is under way
+// task returns a task as it is now, or store.ErrNotFound if there is none or if
+// it has been deleted.
+func (a *API) task(ctx context.Context, project string, id task.ID) (task.Object, error) {
+	o, err := a.find(ctx, project, id)
+	if err != nil {
+		return o, err
+	}
+	deleted, err := a.deleted(ctx, project, o)
+	switch {
+	case err != nil:
+		return task.Object{}, err
+	case deleted:
+		return task.Object{}, store.ErrNotFound
+	}
+	return o, nil
+}
+
+// deleted reports whether a task has been deleted, as only background responses
+// can be.
+func (a *API) deleted(ctx context.Context, project string, o task.Object) (bool, error) {
+	id, ok := task.ParseID(task.PrefixResponse, o.ResponseID)
+	if !ok {
+		return false, nil
+	}
+	return a.store.Exists(ctx, store.TaskDeleted(project, id.Group, id.N))
+}
+
+// find returns a task as it is now, or store.ErrNotFound. One that is under way
 // in this process is told by the runner, one that has ended is in the store, and
 // of all others Temporal knows.
-func (a *API) task(ctx context.Context, project string, id task.ID) (task.Object, error) {
+func (a *API) find(ctx context.Context, project string, id task.ID) (task.Object, error) {
 	if a.runner != nil {
 		if o, ok := a.runner.Get(project, id); ok {
 			return o, nil
@@ -156,12 +183,15 @@ func (g *group) spec(ctx context.Context, s *store.Store, n int) (task.Spec, boo
 	return g.parts[part][i], true, nil
 }
 
+// codeEnded is the code of a task that nobody carries out any more.
+const codeEnded = "workflow_ended"
+
 // object is a task that has no result.
 func (g *group) object(n int, spec task.Spec) task.Object {
 	o := task.New(task.ID{Group: g.in.Group, N: n}, spec, g.in.Created)
 	if g.over {
 		o.Status = task.Failed
-		o.Error = &task.Error{Code: "workflow_ended", Message: "The workflow of this task was ended from outside."}
+		o.Error = &task.Error{Code: codeEnded, Message: "The workflow of this task was ended from outside."}
 		return o
 	}
 	return o.During(g.progress[n])

@@ -133,6 +133,13 @@ func TaskStream(project, group string, n, piece int) string {
 	return fmt.Sprintf("%s%08d.log", TaskStreamPrefix(project, group, n), piece)
 }
 
+// TaskDeleted is the key of the mark that the n-th task of a group has been
+// deleted. Its result lies among those of others, in an object that is never
+// written again.
+func TaskDeleted(project, group string, n int) string {
+	return fmt.Sprintf("%s-deleted/%04d", taskPrefix(project, group), n)
+}
+
 // Answer is the key of what says which task answers a question, of which the
 // given text is the hash.
 func Answer(project, question string) string {
