@@ -81,6 +81,7 @@ func (a *API) startGroup(ctx context.Context, in workflows.TaskInput) error {
 func (a *API) submit(ctx context.Context, project string, spec task.Spec) (task.Object, error) {
 	if size := sizeOf(spec); size <= groupSize {
 		s := &submission{spec: spec}
+		//nolint:contextcheck // a commit is of several requests, and none of them ends it
 		if err := a.committers.of(project).Do(ctx, s, size); err != nil {
 			return task.Object{}, err
 		}

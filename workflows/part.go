@@ -78,8 +78,7 @@ func (p *partRun) sleep(ctx workflow.Context) error {
 	defer func() { p.wake = nil }()
 	p.cancelled = nil // those who wait were looked at; the others have ended
 	err := workflow.Sleep(timer, first.At.Time().Sub(workflow.Now(ctx)))
-	var woken *temporal.CanceledError
-	if errors.As(err, &woken) {
+	if _, woken := errors.AsType[*temporal.CanceledError](err); woken {
 		return nil
 	}
 	return err

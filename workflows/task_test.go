@@ -44,7 +44,6 @@ type taskBundle struct {
 
 // reply is what a worker does with work.
 type reply struct {
-	takes  time.Duration
 	report task.Report
 	err    error
 }

@@ -59,7 +59,7 @@ func (r *Run) load(ctx context.Context, w task.Work) error {
 		earlier[again.N] = again
 	}
 	for _, item := range items {
-		j := newJob(r, item, earlier[item.N])
+		j := newJob(r, item, earlier[item.N]) //nolint:contextcheck // tasks outlive whoever begins them
 		if result, ok := kept[item.N]; ok {
 			j.result = &result
 		}

@@ -137,7 +137,7 @@ func (r *Runner) Begin(ctx context.Context, w task.Work) (*Run, error) {
 				run.failed(err)
 				return nil, err
 			}
-			run.start(w)
+			run.start(w) //nolint:contextcheck // tasks outlive whoever begins them
 			return run, nil
 		}
 		select {

@@ -87,6 +87,8 @@ func (j *job) share() (settled bool, land func()) {
 
 // lead claims a question for this process's flight. It returns false when the
 // task has got another one's answer after all.
+//
+//nolint:contextcheck // what it leads ends with the task, not with the wait for it
 func (j *job) lead(ctx context.Context, question string) (land func(), ok bool) {
 	r := j.parent.runner
 	land = func() { r.land(question) }
@@ -176,7 +178,7 @@ func (j *job) copy(ctx context.Context, from task.ID, flown bool) bool {
 	}
 	result := *o.Result
 	result.Cached, result.Coalesced = !flown, flown
-	j.keepResult(task.Completed, &result, nil, nil)
+	j.keepResult(task.Completed, &result, nil, nil) //nolint:contextcheck // a result is kept whoever waits
 	return true
 }
 

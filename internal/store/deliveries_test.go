@@ -36,7 +36,8 @@ func TestDeliveriesOfAProjectAreKeptAndListedNewestFirst(t *testing.T) {
 		listed = append(listed, id)
 	}
 	require.Equal(t, ids, listed)
-	for range s.DeliveryIDs(ctx, "b") {
+	for _, err := range s.DeliveryIDs(ctx, "b") {
+		require.NoError(t, err)
 		require.Fail(t, "nothing is there")
 	}
 	for _, id := range []string{"", "whd_", "../../x", openai.NewID(openai.PrefixFile)} {
