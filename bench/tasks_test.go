@@ -39,7 +39,7 @@ func (a *accepter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, `{"id":"task_%d"}%s`, len(a.bodies), strings.Repeat(" ", len(a.bodies)*100)) // chunked, when long
 }
 
-func newAccepter(t testing.TB) (*accepter, string) {
+func newAccepter(t *testing.T) (*accepter, string) {
 	t.Helper()
 	a := &accepter{bodies: map[string]int{}, connections: map[string]bool{}}
 	s := httptest.NewServer(a)

@@ -73,7 +73,7 @@ func TestWrongTasksAreRefusedByTheNameOfWhatIsWrong(t *testing.T) {
 func TestADeadlineThatHasPassedIsRefused(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	for _, deadline := range []string{`1700000000`, `"2020-01-01T00:00:00Z"`} {
+	for _, deadline := range []string{`1700000000`, `"2020-01-01T00:00:00Z"`, `"1h","not_before":"2h"`} {
 		r := s.send(t, http.MethodPost, "/v1/tasks", chatTask(chatBody("Late", ""), `,"deadline":`+deadline))
 		require.Equal(t, http.StatusUnprocessableEntity, r.status, "%s", r.body)
 		require.Equal(t, "deadline", gjson.GetBytes(r.body, "error.param").Str)

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"testing"
 	"time"
@@ -67,6 +68,13 @@ func TestEventsFollowATaskToItsEnd(t *testing.T) {
 	}
 }
 
+// tryCancel asks for the end of a task, from any goroutine.
+func (s *system) tryCancel(id string) {
+	if res, err := http.Post(s.url+"/v1/tasks/"+id+"/cancel", "application/json", http.NoBody); err == nil {
+		_ = res.Body.Close()
+	}
+}
+
 func TestEventsTellOfACancelledTask(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
@@ -75,7 +83,7 @@ func TestEventsTellOfACancelledTask(t *testing.T) {
 	s.events(t, "/v1/tasks/"+id+"/events", "", func(e event) bool {
 		all = append(all, e)
 		if e.name == "task.in_progress" {
-			go s.cancelTask(t, id)
+			go s.tryCancel(id)
 		}
 		return true
 	})
