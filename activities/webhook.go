@@ -28,6 +28,10 @@ const (
 	MemoDelivery = "delivery"
 )
 
+// WebhookQueue is where deliveries wait for workers: not behind other work, and
+// nothing else behind them.
+const WebhookQueue = TaskQueue + "-webhooks"
+
 // Attempts is the heartbeat of Deliver: the log so far.
 type Attempts = []webhook.Attempt
 

@@ -26,6 +26,9 @@ type Worker struct {
 	worker     worker.Worker
 	// host takes what is meant for this process alone.
 	host worker.Worker
+	// hooks delivers webhooks, so that receivers which hang hold nothing else
+	// up.
+	hooks worker.Worker
 }
 
 // stopMargin is what activities get beyond the grace of their calls to write
@@ -38,6 +41,9 @@ const deployment = "headrace"
 // hostSlots bounds the groups of tasks that this process waits for. Each keeps
 // its tasks in memory.
 const hostSlots = 4096
+
+// hookSlots bounds the deliveries of webhooks under way at once in this process.
+const hookSlots = 256
 
 // New returns a worker that has not begun. Its activities stop as a.StopGrace
 // says. It sets a.Host.
@@ -60,7 +66,11 @@ func New(c client.Client, a *activities.Activities) *Worker {
 		WorkerStopTimeout: a.StopGrace + stopMargin, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hostSlots,
 	})
 	host.RegisterActivityWithOptions(a.Carry, activity.RegisterOptions{Name: activities.NameCarry})
-	return &Worker{activities: a, worker: w, host: host}
+	hooks := worker.New(c, activities.WebhookQueue, worker.Options{
+		WorkerStopTimeout: stopMargin, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hookSlots,
+	})
+	hooks.RegisterActivityWithOptions(a.Deliver, activity.RegisterOptions{Name: activities.NameDeliver})
+	return &Worker{activities: a, worker: w, host: host, hooks: hooks}
 }
 
 // register says what the worker can do.
@@ -79,7 +89,6 @@ func register(w worker.Registry, a *activities.Activities) {
 		activities.NameCarry:       a.Carry,
 
 		activities.NameNotify:       a.Notify,
-		activities.NameDeliver:      a.Deliver,
 		activities.NameSaveDelivery: a.SaveDelivery,
 	} {
 		w.RegisterActivityWithOptions(method, activity.RegisterOptions{Name: name})
@@ -88,13 +97,16 @@ func register(w worker.Registry, a *activities.Activities) {
 
 // Start begins to take work.
 func (w *Worker) Start() error {
-	// A task that is begun here must find somebody who waits for it.
-	if err := w.host.Start(); err != nil {
-		return fmt.Errorf("start worker: %w", err)
-	}
-	if err := w.worker.Start(); err != nil {
-		w.host.Stop()
-		return fmt.Errorf("start worker: %w", err)
+	// A task that is begun here must find somebody who waits for it: host is
+	// the first.
+	parts := []worker.Worker{w.host, w.hooks, w.worker}
+	for i, part := range parts {
+		if err := part.Start(); err != nil {
+			for _, begun := range parts[:i] {
+				begun.Stop()
+			}
+			return fmt.Errorf("start worker: %w", err)
+		}
 	}
 	return nil
 }
@@ -103,10 +115,11 @@ func (w *Worker) Start() error {
 // returns when they have ended. What they did not finish goes to other workers.
 func (w *Worker) Stop() {
 	w.activities.Runner.Stop()
-	var both sync.WaitGroup
-	both.Go(w.worker.Stop)
-	both.Go(w.host.Stop)
-	both.Wait()
+	var all sync.WaitGroup
+	all.Go(w.worker.Stop)
+	all.Go(w.host.Stop)
+	all.Go(w.hooks.Stop)
+	all.Wait()
 }
 
 // Logger makes the SDK log through l.

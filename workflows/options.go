@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/headrace/headrace/activities"
 	"github.com/headrace/headrace/internal/batch"
 )
 
@@ -105,6 +106,7 @@ var (
 	// An attempt that fails says itself when the next one is due, after
 	// deliverPauses; the policy is for those whose worker has died.
 	deliverOptions = workflow.ActivityOptions{
+		TaskQueue:           activities.WebhookQueue,
 		StartToCloseTimeout: 4 * deliverTimeout,
 		HeartbeatTimeout:    heartbeat,
 		RetryPolicy:         patientRetries,

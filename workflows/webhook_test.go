@@ -175,6 +175,7 @@ func TestTheWireOfWebhooksStaysAsItIs(t *testing.T) {
 	wire := map[string]any{
 		"names": []string{
 			workflows.NameWebhook, workflows.MemoDelivery, workflows.NameDeliver, activities.NameNotify, activities.NameSaveDelivery,
+			activities.WebhookQueue,
 		},
 		"webhook input": workflows.WebhookInput{Project: "default", Delivery: d},
 		"notify input":  activities.NotifyInput{Project: "default", URL: "https://a.test/", Event: d.Event},

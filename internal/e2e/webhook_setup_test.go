@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	sdk "github.com/openai/openai-go/v3"
@@ -24,6 +25,7 @@ const hookSecret = "whsec_dGhpcyBpcyBhIHNlY3JldCBvZiAzMiBieXRlcyAh"
 // receiver is somebody who wants to hear of the end of things.
 type receiver struct {
 	address string
+	socket  *os.File
 
 	mu     sync.Mutex
 	heard  []heard
@@ -40,8 +42,25 @@ type heard struct {
 // newReceiver starts a receiver on a loopback port.
 func newReceiver(t *testing.T, answer func(n int) int) *receiver {
 	t.Helper()
-	r := &receiver{address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), answer: answer}
+	r := downReceiver(t)
+	r.answer = answer
 	r.open(t)
+	return r
+}
+
+// downReceiver is a receiver that does not listen yet: connections to it are
+// refused. Its port is bound, so that nobody else gets it.
+func downReceiver(t *testing.T) *receiver {
+	t.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	syscall.CloseOnExec(socket)
+	r := &receiver{socket: os.NewFile(uintptr(socket), "receiver")}
+	t.Cleanup(func() { _ = r.socket.Close() })
+	require.NoError(t, syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	bound, err := syscall.Getsockname(socket)
+	require.NoError(t, err)
+	r.address = fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 	return r
 }
 
@@ -50,7 +69,8 @@ func (r *receiver) url() string { return "http://" + r.address + "/hook" }
 // open begins to listen, until the test ends.
 func (r *receiver) open(t *testing.T) {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", r.address)
+	require.NoError(t, syscall.Listen(int(r.socket.Fd()), syscall.SOMAXCONN))
+	l, err := net.FileListener(r.socket)
 	require.NoError(t, err)
 	s := &http.Server{Handler: r}
 	go func() { _ = s.Serve(l) }()

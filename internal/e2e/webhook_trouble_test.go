@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ func TestADeliveryOutlivesKillsAndAReceiverThatIsDown(t *testing.T) {
 	up := sim(t, simulator.Options{})
 	dir := t.TempDir()
 	p, s := hooked(t, dir, up.URL())
-	r := &receiver{address: fmt.Sprintf("127.0.0.1:%d", freePort(t))} // and nobody listens there
+	r := downReceiver(t)
 	id := s.create(t, s.upload(t, requests(1)), hook(r.url()))
 	before := s.awaitDelivery(t, id, "was tried", func(d gjson.Result) bool { return d.Get("attempts.0").Exists() })
 	require.Equal(t, "no_connection", before.Get("attempts.0.error.code").Str)
