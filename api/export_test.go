@@ -1,8 +1,15 @@
 package api
 
+import "github.com/headrace/headrace/internal/task"
+
 // What tests call of the insides.
 var (
 	CutOwn     = cutOwn
 	CutMembers = cutMembers
 	WithMember = withMember
 )
+
+// ParseTasks lets tests call parseTasks.
+func (a *API) ParseTasks(contentType string, body []byte) ([]task.Spec, bool, error) {
+	return a.parseTasks(contentType, body)
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -25,6 +26,7 @@ type devFlags struct {
 	listen, data, upstream string
 	temporalPort, uiPort   int
 	concurrency            int
+	maxBody                int64
 	insecure               bool
 }
 
@@ -50,6 +52,7 @@ nor OPENAI_BASE_URL nor OPENAI_API_KEY, calls go to a simulated provider.`,
 	fs.IntVar(&f.temporalPort, "temporal-port", defaultTemporalPort, "port of the embedded Temporal, 0 for any")
 	fs.IntVar(&f.uiPort, "ui-port", defaultUIPort, "port of the Temporal Web UI, 0 for any")
 	addConcurrency(fs, &f.concurrency)
+	addMaxBody(fs, &f.maxBody)
 	fs.BoolVar(&f.insecure, "insecure", false, "allow --listen on an address that others can reach, without keys")
 	return c
 }
@@ -59,7 +62,7 @@ const devGrace = 5 * time.Second
 
 func dev(c *cobra.Command, p program, f devFlags) error {
 	ctx := c.Context()
-	if err := requireLoopback(f.listen, f.insecure); err != nil {
+	if err := errors.Join(requireLoopback(f.listen, f.insecure), checkConcurrency(f.concurrency), checkMaxBody(f.maxBody)); err != nil {
 		return err
 	}
 	upstream, err := config.NewUpstream(f.upstream, p.env)
@@ -95,6 +98,7 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 	if err := s.startWorker(ctx, upstream, devGrace, f.concurrency); err != nil {
 		return err
 	}
+	s.maxBody = f.maxBody
 	url := s.serve(ctx, listener)
 	note := []string{"headrace is ready", "API " + url + "/v1", "Temporal UI " + server.UIURL(), "data " + f.data}
 	note = append(note, "calls go to "+upstream.Name())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/headrace/headrace/internal/config"
-	"github.com/headrace/headrace/internal/runner"
 )
 
 // clusterFlags say where the parts are that several processes share.
@@ -39,6 +39,7 @@ func newAPI(p program) *cobra.Command {
 	var f clusterFlags
 	var address, flag string
 	var insecure bool
+	var maxBody int64
 	c := &cobra.Command{
 		Use:     "api",
 		Short:   "Run the HTTP API alone, for a cluster",
@@ -46,7 +47,7 @@ func newAPI(p program) *cobra.Command {
 		Args:    wantArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
-			if err := requireLoopback(address, insecure); err != nil {
+			if err := errors.Join(requireLoopback(address, insecure), checkMaxBody(maxBody)); err != nil {
 				return err
 			}
 			upstream, err := config.NewUpstream(flag, p.env)
@@ -63,6 +64,7 @@ func newAPI(p program) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.maxBody = maxBody
 			if !upstream.Simulated { // a simulator of its own would be of no use to anybody
 				if err := s.callTo(ctx, upstream); err != nil {
 					return err
@@ -74,15 +76,11 @@ func newAPI(p program) *cobra.Command {
 		},
 	}
 	f.add(c.Flags())
+	addMaxBody(c.Flags(), &maxBody)
 	c.Flags().StringVar(&address, "listen", defaultListen, "address of the API")
 	c.Flags().StringVar(&flag, "upstream", "", "base URL of the provider whose models are listed (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
 	c.Flags().BoolVar(&insecure, "insecure", false, "allow --listen on an address that others can reach, without keys")
 	return c
-}
-
-// addConcurrency adds the flag that bounds the calls of tasks.
-func addConcurrency(fs *pflag.FlagSet, n *int) {
-	fs.IntVar(n, "task-concurrency", runner.DefaultConcurrency, "the most calls of tasks in flight at once in this process")
 }
 
 // workerGrace is how long calls in flight may go on when a worker stops.
@@ -99,6 +97,9 @@ func newWorker(p program) *cobra.Command {
 		Args:    wantArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
+			if err := checkConcurrency(concurrency); err != nil {
+				return err
+			}
 			upstream, err := config.NewUpstream(flag, p.env)
 			if err != nil {
 				return usageError{err}

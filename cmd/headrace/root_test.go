@@ -93,6 +93,9 @@ func TestWrongUsageSaysWhatIsWrongAndExitsWith2(t *testing.T) {
 		"sim --error-rate 2":            "faults.error is 2",
 		"sim extra":                     `unknown command "extra" for "headrace sim"`,
 		"dev --temporal-port seventeen": "invalid argument",
+		"dev --task-concurrency 0":      "--task-concurrency 0: expected 1 to 100000",
+		"worker --task-concurrency -1":  "--task-concurrency -1: expected 1 to 100000",
+		"api --max-body 7":              "--max-body 7: expected 1024 to 1073741824 bytes",
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()

@@ -42,6 +42,7 @@ type stack struct {
 	hub      *live.Hub          // nil unless startWorker was called
 	runner   *runner.Runner     // nil unless startWorker was called
 	logs     *streamlog.Logs    // nil unless startWorker was called
+	maxBody  int64              // of requests that make calls; 0 for the default
 }
 
 // stop stops whatever has been started. It may be called more than once.
@@ -193,7 +194,7 @@ func (s *stack) tidyUploads(ctx context.Context) {
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyUploads(ctx)
 	o := api.Options{
-		Temporal: s.temporal, Store: s.store, Logger: s.logger, Runner: s.runner, Hub: s.hub, Logs: s.logs, HTTPTasks: s.outgoing.Tasks,
+		Temporal: s.temporal, Store: s.store, Logger: s.logger, Runner: s.runner, Hub: s.hub, Logs: s.logs, MaxBody: s.maxBody, HTTPTasks: s.outgoing.Tasks,
 		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},
 	}
 	if s.provider != nil {
