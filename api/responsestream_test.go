@@ -138,6 +138,11 @@ func TestTheEndOfACallThatWasMadeAgainIsNotTold(t *testing.T) {
 		b.write(t, id, true, created, delta("a"), completed, runner.RestartFrame)
 		b.finish(t, id, task.Failed, "", &task.Error{Code: "x", Message: "Why"})
 		b.requireStream(t, id, "0 created", "1 queued", "3 output_text.delta a", "6 failed")
+
+		id = b.createStream(t)
+		b.write(t, id, true, created, delta("a"), completed, runner.RestartFrame)
+		b.finish(t, id, task.Completed, `{"id":"theirs","status":"incomplete"}`, nil)
+		b.requireStream(t, id, "0 created", "1 queued", "3 output_text.delta a", "6 incomplete")
 	})
 }
 
