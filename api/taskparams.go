@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
+	"github.com/tidwall/gjson"
 
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/openai"
@@ -145,12 +146,7 @@ func (a *API) providerBody(p *params, s *task.Spec, body json.RawMessage) {
 }
 
 // streams reports whether a body asks for a stream.
-func streams(body []byte) bool {
-	var b struct {
-		Stream any `json:"stream"`
-	}
-	return json.Unmarshal(body, &b) == nil && b.Stream == true
-}
+func streams(body []byte) bool { return gjson.GetBytes(body, "stream").Type == gjson.True }
 
 // Bounds of HTTP tasks.
 const (
