@@ -60,7 +60,9 @@
 // are open before the clock starts: 1,000 at once over 1,000, 10,000 over 1,000,
 // and 10,000 over 50. "The last result" is when the upstream has answered all of
 // them and the last 200 that were posted can be read as completed. All of them
-// are read and checked after that, off the clock, here and in the next two.
+// are read and checked after that, off the clock, here and in the next two. What
+// a task costs on this side's processors stands next to it: other work on the
+// machine disturbs that less.
 //
 // drain: 10,000 tasks posted as one array, to an upstream that answers at once;
 // from the POST until the last result can be read.

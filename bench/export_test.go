@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/exec"
 	"time"
 )
 
@@ -39,6 +41,6 @@ func Choose(only string) error {
 
 // Post posts n tasks to a server and returns their ids.
 func Post(ctx context.Context, url string, n, connections int) ([]string, error) {
-	p, err := (&service{url: url}).post(ctx, n, connections)
+	p, err := (&service{process: &process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}, url: url}).post(ctx, n, connections)
 	return p.ids, err
 }

@@ -112,6 +112,26 @@ func (p *process) announced() (string, error) {
 	}
 }
 
+// spentSoFar is the time that the process has had on processors. Only Linux has
+// it, in hundredths of a second.
+func (p *process) spentSoFar() (time.Duration, error) {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "stat"))
+	if err != nil {
+		return 0, err
+	}
+	// The name, in parentheses, may hold spaces; user and system time are the
+	// twelfth and thirteenth field after it.
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	const user, system, tick = 11, 12, 10 * time.Millisecond
+	if len(fields) <= system {
+		return 0, errors.New(p.name + " has no times")
+	}
+	a, errUser := strconv.ParseInt(fields[user], 10, 64)
+	b, errSystem := strconv.ParseInt(fields[system], 10, 64)
+	return time.Duration(a+b) * tick, errors.Join(errUser, errSystem)
+}
+
 func (p *process) failure(what string) error {
 	return fmt.Errorf("%s %s; its standard error ends: %s", p.name, what, p.tail)
 }

@@ -68,6 +68,7 @@ type posted struct {
 	begun time.Time
 	ids   []string
 	last  time.Duration // until the last was accepted
+	spent time.Duration // what the service had spent on processors before
 }
 
 // post posts n tasks one by one over so many connections.
@@ -80,6 +81,9 @@ func (s *service) post(ctx context.Context, n, connections int) (posted, error) 
 	}
 	defer hangUp()
 	times := make([]time.Duration, n)
+	if p.spent, err = s.spentSoFar(); err != nil {
+		return p, err
+	}
 	p.begun = time.Now()
 	err = each(links, requests, http.StatusAccepted, func(i int, at time.Duration, body []byte) error {
 		times[i], p.ids[i] = at, gjson.GetBytes(body, "id").Str
@@ -105,6 +109,9 @@ func (s *service) postAll(ctx context.Context, n int) (posted, error) {
 		return p, err
 	}
 	defer hangUp()
+	if p.spent, err = s.spentSoFar(); err != nil {
+		return p, err
+	}
 	p.begun = time.Now()
 	body, err := links[0].ask(request, http.StatusAccepted)
 	p.last = time.Since(p.begun)
@@ -125,27 +132,30 @@ const (
 	readers = 50
 )
 
-// drained waits until every task has its result in the store, and returns how
-// long that took since the first was posted. All of them are looked at after
-// that, which the figure does not count.
-func (s *site) drained(ctx context.Context, p posted) (time.Duration, error) {
-	n := int64(len(p.ids))
-	err := s.called(ctx, n)
-	if err != nil {
-		return 0, err
+// drained waits until every task has its result in the store, and returns what
+// that took since the first was posted. All of them are looked at after that,
+// which the figures do not count.
+func (s *site) drained(ctx context.Context, p posted) (took times, err error) {
+	n := len(p.ids)
+	if err := s.called(ctx, int64(n)); err != nil {
+		return took, err
 	}
-	if err := s.completed(ctx, p.ids[max(0, len(p.ids)-lastTasks):]); err != nil {
-		return 0, err
+	if err := s.completed(ctx, p.ids[max(0, n-lastTasks):]); err != nil {
+		return took, err
 	}
-	took := time.Since(p.begun)
+	took.whole = time.Since(p.begun)
+	if took.processors, err = s.spentSoFar(); err != nil {
+		return took, err
+	}
+	took.processors -= p.spent
 	if err := s.completed(ctx, p.ids); err != nil {
-		return 0, err
+		return took, err
 	}
 	stats, err := s.up.stats(ctx)
 	if err != nil {
-		return 0, err
+		return took, err
 	}
-	return took, onceEach(stats, len(p.ids), len(p.ids))
+	return took, onceEach(stats, n, n)
 }
 
 // called waits until so many calls have succeeded.

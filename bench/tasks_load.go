@@ -22,7 +22,7 @@ func (b *bench) accept(ctx context.Context) ([]row, error) {
 		{b.size(10_000, 500), b.size(1_000, 100), bound{}, atLeast(10_000)},
 		{b.size(10_000, 500), b.size(50, 10), bound{}, atLeast(4_000)},
 	} {
-		var last, rate, drained []float64
+		var last, rate, drained, each []float64
 		for range b.repeat {
 			p, all, err := b.acceptOnce(ctx, c.tasks, c.connections)
 			if err != nil {
@@ -30,29 +30,31 @@ func (b *bench) accept(ctx context.Context) ([]row, error) {
 			}
 			last = append(last, p.last.Seconds())
 			rate = append(rate, float64(c.tasks)/p.last.Seconds())
-			drained = append(drained, all.Seconds())
-			b.say("  %d tasks over %d connections: all accepted after %s, %s, all done after %s",
-				c.tasks, c.connections, milliseconds(p.last.Seconds()), perSecond(rate[len(rate)-1]), seconds(all.Seconds()))
+			drained = append(drained, all.whole.Seconds())
+			each = append(each, all.processors.Seconds()/float64(c.tasks))
+			b.say("  %d tasks over %d connections: all accepted after %s, %s, all done after %s, %s each on processors", c.tasks, c.connections,
+				milliseconds(p.last.Seconds()), perSecond(rate[len(rate)-1]), seconds(all.whole.Seconds()), microseconds(each[len(each)-1]))
 		}
 		name := fmt.Sprintf("%d tasks posted one by one over %d connections: ", c.tasks, c.connections)
 		rows = append(rows,
 			single(name+"the last 202", c.inTime, milliseconds, median(last), ""),
 			single(name+"accepted", c.rate, perSecond, median(rate), ""),
 			single(name+"the last result", bound{}, seconds, median(drained), ""),
+			single(name+"processor time of each, to its result", bound{}, microseconds, median(each), ""),
 		)
 	}
 	return rows, nil
 }
 
-func (b *bench) acceptOnce(ctx context.Context, tasks, connections int) (posted, time.Duration, error) {
+func (b *bench) acceptOnce(ctx context.Context, tasks, connections int) (posted, times, error) {
 	s, err := b.newSite(ctx, "0s")
 	if err != nil {
-		return posted{}, 0, err
+		return posted{}, times{}, err
 	}
 	defer s.close()
 	p, err := s.post(ctx, tasks, connections)
 	if err != nil {
-		return p, 0, err
+		return p, times{}, err
 	}
 	all, err := s.drained(ctx, p)
 	return p, all, err
@@ -61,33 +63,35 @@ func (b *bench) acceptOnce(ctx context.Context, tasks, connections int) (posted,
 // drain measures how fast tasks are done when the upstream takes no time.
 func (b *bench) drain(ctx context.Context) ([]row, error) {
 	n := b.size(10_000, 500)
-	var rates, accepted []float64
+	var rates, accepted, each []float64
 	for range b.repeat {
 		p, took, err := b.drainOnce(ctx, n)
 		if err != nil {
 			return nil, err
 		}
-		rates = append(rates, float64(n)/took.Seconds())
+		rates = append(rates, float64(n)/took.whole.Seconds())
 		accepted = append(accepted, p.last.Seconds())
-		b.say("  %d tasks in one array: accepted after %s, all done after %s, %s",
-			n, milliseconds(p.last.Seconds()), seconds(took.Seconds()), perSecond(rates[len(rates)-1]))
+		each = append(each, took.processors.Seconds()/float64(n))
+		b.say("  %d tasks in one array: accepted after %s, all done after %s, %s, %s each on processors",
+			n, milliseconds(p.last.Seconds()), seconds(took.whole.Seconds()), perSecond(rates[len(rates)-1]), microseconds(each[len(each)-1]))
 	}
 	name := fmt.Sprintf("%d tasks posted as one array, no latency: ", n)
 	return []row{
 		single(name+"the 202", bound{}, milliseconds, median(accepted), ""),
 		single(name+"done with their results stored, from the POST on", atLeast(5_000), perSecond, median(rates), ""),
+		single(name+"processor time of each, to its result", bound{}, microseconds, median(each), ""),
 	}, nil
 }
 
-func (b *bench) drainOnce(ctx context.Context, n int) (posted, time.Duration, error) {
+func (b *bench) drainOnce(ctx context.Context, n int) (posted, times, error) {
 	s, err := b.newSite(ctx, "0s")
 	if err != nil {
-		return posted{}, 0, err
+		return posted{}, times{}, err
 	}
 	defer s.close()
 	p, err := s.postAll(ctx, n)
 	if err != nil {
-		return p, 0, err
+		return p, times{}, err
 	}
 	took, err := s.drained(ctx, p)
 	return p, took, err
@@ -154,10 +158,11 @@ func (b *bench) steady(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	took, err := s.drained(ctx, p)
+	all, err := s.drained(ctx, p)
 	if err != nil {
 		return nil, err
 	}
+	took := all.whole
 	stats, err := s.up.stats(ctx)
 	if err != nil {
 		return nil, err
