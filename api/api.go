@@ -13,9 +13,9 @@ import (
 
 	"github.com/headrace/headrace/internal/groupcommit"
 	"github.com/headrace/headrace/internal/live"
-	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/streamlog"
+	"github.com/headrace/headrace/internal/task"
 	"github.com/headrace/headrace/workflows"
 )
 
@@ -24,9 +24,10 @@ type Options struct {
 	Temporal client.Client
 	Store    *store.Store
 	Logger   *slog.Logger
-	// Hub tells of tasks that Runner runs in this process; nil if none does.
+	// Hub tells of tasks that Runner runs in this process; both are nil if none
+	// run here.
 	Hub    *live.Hub
-	Runner *runner.Runner
+	Runner Runner
 	// Logs are those to which Runner writes streams; nil for those of other
 	// processes.
 	Logs *streamlog.Logs
@@ -37,6 +38,15 @@ type Options struct {
 	MaxBody  int64
 	Models   ModelLister // nil if this process knows no provider
 	Webhooks Webhooks
+}
+
+// Runner is a short cut to the tasks that run in this process, see
+// runner.Runner.
+type Runner interface {
+	// Get returns a task as it is, false if it is not under way here.
+	Get(project string, id task.ID) (task.Object, bool)
+	// Cancel cuts a task off if it is under way here.
+	Cancel(project string, id task.ID)
 }
 
 // URLRules says which URLs may be called, see egress.Guard.
@@ -56,7 +66,7 @@ type API struct {
 	watches  *watches
 
 	hub        *live.Hub
-	runner     *runner.Runner // nil if no task runs in this process
+	runner     Runner // nil if no task runs in this process
 	logs       *streamlog.Logs
 	httpTasks  URLRules
 	maxBody    int64

@@ -7,7 +7,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/headrace/headrace/internal/openai"
-	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/sse"
 	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/task"
@@ -74,7 +73,7 @@ type passWriter struct {
 // pass passes a frame on and reports whether there is anybody who wants more. An
 // attempt that begins anew cannot be told to whoever has read another's begin.
 func (w *passWriter) pass(frame []byte) bool {
-	if string(frame) == runner.RestartFrame {
+	if string(frame) == streamlog.Restart {
 		if w.begun {
 			w.fail(&task.Error{Code: codeInterrupted, Message: "The stream broke off and is tried again. Its task goes on."})
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/tidwall/gjson"
 
-	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/sse"
 	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/task"
@@ -167,7 +166,7 @@ func (s *responseStream) pass(e streamlog.Event) bool {
 // whose end nobody has lived to see, and which was made again.
 func (s *responseStream) meet(e streamlog.Event) *sse.Event {
 	s.last = e.N + len(opening)
-	if string(e.Frame) == runner.RestartFrame {
+	if string(e.Frame) == streamlog.Restart {
 		s.held = nil
 	}
 	frame := sse.Parse(e.Frame)

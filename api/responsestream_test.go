@@ -11,7 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 	"go.temporal.io/api/enums/v1"
 
-	"github.com/headrace/headrace/internal/runner"
+	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/task"
 )
 
@@ -117,7 +117,7 @@ func TestASecondAttemptBeginsTheStreamAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setupResponses(t)
 		id := b.createStream(t)
-		b.write(t, id, true, created, delta("a"), runner.RestartFrame, created, delta("b"), completed)
+		b.write(t, id, true, created, delta("a"), streamlog.Restart, created, delta("b"), completed)
 		b.finish(t, id, task.Completed, `{"id":"theirs","status":"completed"}`, nil)
 		b.requireStream(t, id, "0 created", "1 queued", "3 output_text.delta a", "5 created", "6 output_text.delta b", "7 completed")
 	})
@@ -130,17 +130,17 @@ func TestTheEndOfACallThatWasMadeAgainIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setupResponses(t)
 		id := b.createStream(t)
-		b.write(t, id, true, created, delta("a"), completed, runner.RestartFrame, created, completed)
+		b.write(t, id, true, created, delta("a"), completed, streamlog.Restart, created, completed)
 		b.finish(t, id, task.Completed, `{"id":"theirs","status":"completed"}`, nil)
 		b.requireStream(t, id, "0 created", "1 queued", "3 output_text.delta a", "6 created", "7 completed")
 
 		id = b.createStream(t)
-		b.write(t, id, true, created, delta("a"), completed, runner.RestartFrame)
+		b.write(t, id, true, created, delta("a"), completed, streamlog.Restart)
 		b.finish(t, id, task.Failed, "", &task.Error{Code: "x", Message: "Why"})
 		b.requireStream(t, id, "0 created", "1 queued", "3 output_text.delta a", "6 failed")
 
 		id = b.createStream(t)
-		b.write(t, id, true, created, delta("a"), completed, runner.RestartFrame)
+		b.write(t, id, true, created, delta("a"), completed, streamlog.Restart)
 		b.finish(t, id, task.Completed, `{"id":"theirs","status":"incomplete"}`, nil)
 		b.requireStream(t, id, "0 created", "1 queued", "3 output_text.delta a", "6 incomplete")
 	})
@@ -151,7 +151,7 @@ func TestAStreamWithoutAnEndOfTheProvidersHasOneOfOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setupResponses(t)
 		failed := b.createStream(t)
-		b.write(t, failed, true, created, delta("a"), runner.RestartFrame)
+		b.write(t, failed, true, created, delta("a"), streamlog.Restart)
 		b.finish(t, failed, task.Failed, "", &task.Error{Code: "connection_error", Message: "The connection broke."})
 		all := b.requireStream(t, failed, "0 created", "1 queued", "3 output_text.delta a", "5 failed")
 		require.Contains(t, all, `"error":{"code":"server_error","message":"The connection broke."}`)

@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/headrace/headrace/internal/groupcommit"
-	"github.com/headrace/headrace/internal/runner"
+	"github.com/headrace/headrace/internal/record"
 	"github.com/headrace/headrace/internal/task"
 	"github.com/headrace/headrace/workflows"
 )
@@ -103,7 +103,7 @@ func (a *API) submitGroup(ctx context.Context, project, group string, specs []ta
 		size += sizeOf(s)
 	}
 	if len(specs) > task.PartSize || size > groupSize {
-		if err := runner.PutInput(ctx, a.store, project, group, specs); err != nil {
+		if err := record.PutInput(ctx, a.store, project, group, specs); err != nil {
 			return nil, err
 		}
 		in.Tasks, in.Stored = nil, len(specs)

@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/headrace/headrace/internal/record"
-	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/task"
 	"github.com/headrace/headrace/workflows"
@@ -170,7 +169,7 @@ func (g *group) spec(ctx context.Context, s *store.Store, n int) (task.Spec, boo
 	}
 	part := n / task.PartSize
 	if g.parts[part] == nil {
-		specs, err := runner.Input(ctx, s, task.Part{Project: g.in.Project, Group: g.in.Group, Number: part})
+		specs, err := record.Input(ctx, s, task.Part{Project: g.in.Project, Group: g.in.Group, Number: part})
 		if err != nil {
 			return task.Spec{}, false, err
 		}

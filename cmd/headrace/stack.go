@@ -194,8 +194,11 @@ func (s *stack) tidyUploads(ctx context.Context) {
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyUploads(ctx)
 	o := api.Options{
-		Temporal: s.temporal, Store: s.store, Logger: s.logger, Runner: s.runner, Hub: s.hub, Logs: s.logs, MaxBody: s.maxBody, HTTPTasks: s.outgoing.Tasks,
+		Temporal: s.temporal, Store: s.store, Logger: s.logger, Hub: s.hub, Logs: s.logs, MaxBody: s.maxBody, HTTPTasks: s.outgoing.Tasks,
 		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},
+	}
+	if s.runner != nil {
+		o.Runner = s.runner
 	}
 	if s.provider != nil {
 		o.Models = models{s.provider}

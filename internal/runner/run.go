@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +67,26 @@ func (r *Run) load(ctx context.Context, w task.Work) error {
 		r.jobs[item.N] = j
 	}
 	return nil
+}
+
+// items are the tasks that are to be run: those that came along, or those of
+// the group's object in the store.
+func (r *Run) items(ctx context.Context, w task.Work) ([]task.Item, error) {
+	if len(w.Items) > 0 {
+		return w.Items, nil
+	}
+	specs, err := record.Input(ctx, r.runner.o.Store, w.Part)
+	if err != nil {
+		return nil, err
+	}
+	var items []task.Item
+	for i, spec := range specs {
+		n := w.Part.Number*task.PartSize + i
+		if len(w.Only) == 0 || slices.Contains(w.Only, n) {
+			items = append(items, task.Item{N: n, Spec: spec})
+		}
+	}
+	return items, nil
 }
 
 // failed ends a run that could not be loaded.

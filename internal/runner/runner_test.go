@@ -382,7 +382,7 @@ func TestAGroupThatIsInTheStoreRunsPartByPart(t *testing.T) {
 	for _, item := range b.work(task.PartSize+3, nil).Items {
 		specs = append(specs, item.Spec)
 	}
-	require.NoError(t, runner.PutInput(t.Context(), b.store, "default", b.part.Group, specs))
+	require.NoError(t, record.PutInput(t.Context(), b.store, "default", b.part.Group, specs))
 	b.part.Number = 1
 	b.do(t, b.runner(t, nil), task.Work{Part: b.part, Created: task.Now()})
 	require.Len(t, b.provider.order, 3)

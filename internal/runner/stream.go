@@ -13,10 +13,6 @@ import (
 	"github.com/headrace/headrace/internal/streamlog"
 )
 
-// RestartFrame stands in a stream's log between two attempts. What follows it is
-// an answer from its beginning.
-const RestartFrame = ": headrace restart\n\n"
-
 // codeInterrupted is the code of a stream that was not ended as its endpoint
 // ends streams, and of which nobody knows any more why.
 const codeInterrupted = "stream_interrupted"
@@ -33,7 +29,7 @@ func (j *job) stream() (llm.Response, error) {
 		return llm.Response{}, err
 	}
 	if j.logged {
-		if _, err := j.log.Append(j.ctx, []byte(RestartFrame)); err != nil {
+		if _, err := j.log.Append(j.ctx, []byte(streamlog.Restart)); err != nil {
 			return llm.Response{}, err
 		}
 		j.logged = false
@@ -106,7 +102,7 @@ func (j *job) replay() (llm.Response, error) {
 		if err != nil {
 			return llm.Response{}, err
 		}
-		if string(event.Frame) == RestartFrame {
+		if string(event.Frame) == streamlog.Restart {
 			t = transcript{endpoint: t.endpoint}
 			continue
 		}

@@ -25,6 +25,11 @@ type Event struct {
 	Frame []byte
 }
 
+// Restart is the frame that stands between two attempts, for whoever writes
+// streams whose attempts begin anew: what follows it is an answer from its
+// beginning. It is a comment in an event stream.
+const Restart = ": headrace restart\n\n"
+
 // Errors of logs.
 var (
 	// ErrEnded is returned for a log that is complete.
