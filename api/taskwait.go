@@ -52,6 +52,13 @@ func (a *API) look(ctx context.Context, project string, id task.ID, n int) (task
 	if n%looksPerThink == 0 {
 		return a.task(ctx, project, id)
 	}
+	if a.runner != nil {
+		// It learns of a result just after the store has it. Whoever asks next is
+		// told by it too, and must not find the task further back.
+		if o, ok := a.runner.Get(project, id); ok {
+			return o, nil
+		}
+	}
 	o, err := record.Find(ctx, a.store, project, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return o, nil
