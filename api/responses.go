@@ -70,7 +70,11 @@ func (a *API) getResponse(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Query("stream") != "true" {
+	streamed, err := wantsStream(c)
+	if err != nil {
+		return err
+	}
+	if !streamed {
 		return a.writeResponse(c, r)
 	}
 	after := -1
@@ -85,6 +89,16 @@ func (a *API) getResponse(c *gin.Context) error {
 			"The response with id '%s' cannot be streamed: it was not created with 'stream' set to true.", c.Param("id"))
 	}
 	return a.streamResponse(c, r, after)
+}
+
+// wantsStream reports whether a GET asks for a stream. It does so in its query,
+// or in a body: that is where the official SDK for Go puts it.
+func wantsStream(c *gin.Context) (bool, error) {
+	if c.Query("stream") == "true" {
+		return true, nil
+	}
+	body, err := readBody(c)
+	return err == nil && streams(body), err
 }
 
 // cancelResponse cancels a response. One that has ended stays as it is.

@@ -161,6 +161,8 @@ func TestOnlyWhatWasCreatedAsAStreamIsStreamed(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, e.Status, query)
 		require.Equal(t, param, *e.Param)
 	}
+	e := envelope(t, b.send(t, http.MethodGet, "/v1/responses/"+id, `{"stream":true}`))
+	require.Equal(t, "stream", *e.Param, "an SDK asks in the body")
 	w := b.send(t, http.MethodGet, "/v1/responses/"+id+"?stream=false&starting_after=1", "")
 	require.Equal(t, "queued", gjson.GetBytes(w.Body.Bytes(), "status").Str)
 }
