@@ -1,9 +1,17 @@
 package e2e_test
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
@@ -103,4 +111,89 @@ func TestTwoServersThatRaceWithOneKeyMakeOneBatch(t *testing.T) {
 	awaitEnd(t, second.url, id, openai.Completed)
 	require.EqualValues(t, 5, up.Stats().Calls)
 	require.Equal(t, []string{id}, second.ids(t, "/v1/batches"))
+}
+
+// TestRepeatedRequestsThatMeetKillsLeaveNothingBehind sends requests again until
+// they are answered, while the service is killed at any point of them.
+func TestRepeatedRequestsThatMeetKillsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	const keys, rounds, within = 30, 5, 250 * time.Millisecond
+	up, dir := sim(t, simulator.Options{}), t.TempDir()
+	p, url := dev(t, dir, up.URL())
+	s := &system{url: url, upstream: up}
+	body := newBatch(s.upload(t, requests(3)), "")
+	told := make([]map[string]bool, keys) // the ids that each key was answered with
+	for i := range told {
+		told[i] = map[string]bool{}
+	}
+	for round := range rounds {
+		var wait sync.WaitGroup
+		for i := range told {
+			wait.Go(func() {
+				if id := s.tryBatch(body, fmt.Sprintf("key %d", i)); id != "" {
+					told[i][id] = true
+				}
+			})
+		}
+		if round < rounds-1 {
+			lasts(t, rand.N(within))
+			p.kill()
+		}
+		wait.Wait()
+		if round < rounds-1 {
+			p, s.url = dev(t, dir, up.URL())
+		}
+	}
+	listed := s.ids(t, "/v1/batches?limit=100")
+	require.Len(t, listed, keys)
+	for _, ids := range told {
+		require.Len(t, ids, 1)
+		for id := range ids {
+			require.Contains(t, listed, id)
+			awaitEnd(t, s.url, id, openai.Completed)
+		}
+	}
+	var left []string
+	eventually(t, func() bool {
+		left = filesBelow(t, filepath.Join(dir, "store", "files", "default", "pins"))
+		return len(left) == 0
+	}, "pins are left: %v", &left)
+	require.Len(t, filesBelow(t, filepath.Join(dir, "store", "batches", "default", "created")), keys)
+}
+
+// tryBatch posts a batch to a service that may be gone, and returns its id.
+func (s *system) tryBatch(body, key string) string {
+	req, err := http.NewRequest(http.MethodPost, s.url+"/v1/batches", strings.NewReader(body))
+	if err != nil {
+		return ""
+	}
+	req.Header.Set("Idempotency-Key", key)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = res.Body.Close() }()
+	content, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		return ""
+	}
+	return gjson.GetBytes(content, "id").Str
+}
+
+// filesBelow are the names of all files in a folder, which need not exist. What
+// a kill has left half written is no object of the store.
+func filesBelow(t *testing.T, dir string) []string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) != ".tmp" {
+			names = append(names, filepath.Base(path))
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	require.NoError(t, err)
+	return names
 }
