@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -13,8 +14,9 @@ import (
 func TestAResponseInTheBackgroundIsAnsweredAtOnceAndKept(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
+	input := unique("In the background")
 	asked := `,"user":"sim:latency=1s","instructions":"Be  brief","temperature":0.0,"max_output_tokens":64,"metadata":{"a":"b"},"tools":[ {"type":"x"} ]`
-	o := s.respond(t, inBackground("In the background", asked))
+	o := s.respond(t, inBackground(input, asked))
 	id := o.Get("id").Str
 	require.Regexp(t, `^resp_[0-9a-z]{26}_0$`, id)
 	for path, want := range map[string]string{
@@ -32,7 +34,7 @@ func TestAResponseInTheBackgroundIsAnsweredAtOnceAndKept(t *testing.T) {
 	require.Equal(t, o.Get("created_at").Raw, running.Get("created_at").Raw)
 
 	done := s.responded(t, id)
-	sent := `{"model":"gpt-4o-mini","input":"In the background"` + asked + `}`
+	sent := fmt.Sprintf(`{"model":"gpt-4o-mini","input":%q%s}`, input, asked)
 	answer, err := s.upstream.Answer(openai.Responses, []byte(sent))
 	require.NoError(t, err, "'background' is cut out, and nothing else")
 	theirs := gjson.ParseBytes(answer)
