@@ -19,9 +19,9 @@ type Options[T any] struct {
 	// MaxItems and MaxSize bound a group; the sizes of its items add up. An item
 	// that is larger than MaxSize is a group of its own.
 	MaxItems, MaxSize int
-	// MaxLinger bounds how long a group waits for others to join once a commit
-	// has ended, see Committer.
-	MaxLinger time.Duration
+	// MaxLinger and Gap bound how long a group waits for others to join once a
+	// commit has ended, see Committer: in all, and for the next one.
+	MaxLinger, Gap time.Duration
 }
 
 // Committer commits items in groups. While a commit is under way, those who come
@@ -29,8 +29,9 @@ type Options[T any] struct {
 //
 // Clients that wait for their answers before they ask again come back a moment
 // after a commit has ended. A group that began at once would hold only those who
-// came during the last commit, half of them; so it lingers, for no more than half
-// of the time that the last commit took, until as many are there as were before.
+// came during the last commit, half of them; so it lingers until as many are
+// there as were before, as long as they keep coming, and for no longer than the
+// last commit took.
 type Committer[T any] struct {
 	o Options[T]
 
@@ -81,7 +82,7 @@ func (c *Committer[T]) Do(ctx context.Context, value T, size int) error {
 func (c *Committer[T]) run() {
 	var took time.Duration
 	for {
-		group, ok := c.next(min(took/2, c.o.MaxLinger))
+		group, ok := c.next(min(took, c.o.MaxLinger))
 		if !ok {
 			return
 		}
@@ -103,20 +104,8 @@ func (c *Committer[T]) run() {
 
 // next waits for the next group. It returns false when nobody has come.
 func (c *Committer[T]) next(linger time.Duration) ([]*item[T], bool) {
-	timer := time.NewTimer(linger)
-	defer timer.Stop()
-	for waiting := linger > 0; waiting; {
-		c.mu.Lock()
-		enough := len(c.pending) >= min(max(c.expected, 1), c.o.MaxItems)
-		c.mu.Unlock()
-		if enough {
-			break
-		}
-		select {
-		case <-c.arrived:
-		case <-timer.C:
-			waiting = false
-		}
+	if linger > 0 {
+		c.linger(linger)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,4 +121,28 @@ func (c *Committer[T]) next(linger time.Duration) ([]*item[T], bool) {
 	group := c.pending[:n:n]
 	c.pending = c.pending[n:]
 	return group, true
+}
+
+// linger waits for others to come.
+func (c *Committer[T]) linger(longest time.Duration) {
+	end := time.NewTimer(longest)
+	defer end.Stop()
+	gap := time.NewTimer(c.o.Gap)
+	defer gap.Stop()
+	for {
+		c.mu.Lock()
+		enough := len(c.pending) >= min(max(c.expected, 1), c.o.MaxItems)
+		c.mu.Unlock()
+		if enough {
+			return
+		}
+		select {
+		case <-c.arrived:
+			gap.Reset(c.o.Gap)
+		case <-gap.C:
+			return
+		case <-end.C:
+			return
+		}
+	}
 }
