@@ -151,10 +151,18 @@ func (j *job) pass(ctx context.Context) (leave func(error), err error) {
 	if j.spec.HTTP() {
 		return func(error) {}, nil
 	}
+	if time.Until(r.o.Gate.State().Until) > patience {
+		return nil, errClosed
+	}
 	patient, end := context.WithTimeout(ctx, patience)
 	defer end()
 	return r.o.Gate.Leave, r.o.Gate.Enter(patient)
 }
+
+// errClosed is that of a gate which is known to stay closed for longer than a
+// task waits here. Handed back at once, the task remembers for how long, also
+// if this process is killed, and holds no permit.
+var errClosed = errors.New("the provider asked for a long pause")
 
 // untilCall is the context of whatever comes before a call: it ends with the
 // task, and when no more calls are to be started.
