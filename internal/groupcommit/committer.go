@@ -19,8 +19,8 @@ type Options[T any] struct {
 	// MaxItems and MaxSize bound a group; the sizes of its items add up. An item
 	// that is larger than MaxSize is a group of its own.
 	MaxItems, MaxSize int
-	// MaxLinger and Gap bound how long a group waits for others to join once a
-	// commit has ended, see Committer: in all, and for the next one.
+	// MaxLinger is the longest that a group waits for others to join once a commit
+	// has ended, Gap the least that it waits for the next one, see Committer.
 	MaxLinger, Gap time.Duration
 }
 
@@ -30,8 +30,8 @@ type Options[T any] struct {
 // Clients that wait for their answers before they ask again come back a moment
 // after a commit has ended. A group that began at once would hold only those who
 // came during the last commit, half of them; so it lingers until as many are
-// there as were before, as long as they keep coming, and for no longer than the
-// last commit took.
+// there as were before, as long as they keep coming, each within a quarter of
+// the time that the last commit took, and for no longer than that in all.
 type Committer[T any] struct {
 	o Options[T]
 
@@ -82,7 +82,7 @@ func (c *Committer[T]) Do(ctx context.Context, value T, size int) error {
 func (c *Committer[T]) run() {
 	var took time.Duration
 	for {
-		group, ok := c.next(min(took, c.o.MaxLinger))
+		group, ok := c.next(min(took, c.o.MaxLinger), max(took/4, c.o.Gap))
 		if !ok {
 			return
 		}
@@ -103,9 +103,9 @@ func (c *Committer[T]) run() {
 }
 
 // next waits for the next group. It returns false when nobody has come.
-func (c *Committer[T]) next(linger time.Duration) ([]*item[T], bool) {
+func (c *Committer[T]) next(linger, gap time.Duration) ([]*item[T], bool) {
 	if linger > 0 {
-		c.linger(linger)
+		c.linger(linger, gap)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,11 +123,11 @@ func (c *Committer[T]) next(linger time.Duration) ([]*item[T], bool) {
 	return group, true
 }
 
-// linger waits for others to come.
-func (c *Committer[T]) linger(longest time.Duration) {
+// linger waits for others to come, so long in all and so long for the next one.
+func (c *Committer[T]) linger(longest, next time.Duration) {
 	end := time.NewTimer(longest)
 	defer end.Stop()
-	gap := time.NewTimer(c.o.Gap)
+	gap := time.NewTimer(next)
 	defer gap.Stop()
 	for {
 		c.mu.Lock()
@@ -138,7 +138,7 @@ func (c *Committer[T]) linger(longest time.Duration) {
 		}
 		select {
 		case <-c.arrived:
-			gap.Reset(c.o.Gap)
+			gap.Reset(next)
 		case <-gap.C:
 			return
 		case <-end.C:
