@@ -19,6 +19,8 @@ import (
 type Result struct {
 	N          int
 	Meta, Body []byte
+
+	object *task.Object // what Meta and Body say, if that is known
 }
 
 // entry is a result's place in an object.
@@ -45,7 +47,7 @@ var errBroken = errors.New("not an object of task results")
 // NewResult makes a result of a final task.
 func NewResult(n int, o task.Object) (Result, error) {
 	meta, err := json.Marshal(o)
-	r := Result{N: n, Meta: meta}
+	r := Result{N: n, Meta: meta, object: &o}
 	if o.Result != nil {
 		r.Body = o.Result.Body
 	}
@@ -54,6 +56,9 @@ func NewResult(n int, o task.Object) (Result, error) {
 
 // Object returns the task.
 func (r Result) Object() (task.Object, error) {
+	if r.object != nil {
+		return *r.object, nil
+	}
 	var o task.Object
 	if err := json.Unmarshal(r.Meta, &o); err != nil {
 		return o, fmt.Errorf("decode task: %w", err)
