@@ -98,6 +98,12 @@ var (
 		HeartbeatTimeout:    heartbeat,
 		RetryPolicy:         patientRetries,
 	}
+	// saveNowOptions are those of a first try, within a decision, which must not
+	// take long.
+	saveNowOptions = workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: TaskTimeout / 5,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	}
 	saveOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: saveLimit,
 		HeartbeatTimeout:    heartbeat,

@@ -15,7 +15,7 @@ type WebhookInput = activities.WebhookInput
 // is that of the delivery: see webhook.Delivery.
 func Webhook(ctx workflow.Context, in WebhookInput) error {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	w := &webhookRun{ctx: ctx, saving: workflow.WithActivityOptions(disconnected, saveOptions), in: in}
+	w := &webhookRun{ctx: ctx, saving: disconnected, in: in}
 	return w.run()
 }
 
@@ -26,18 +26,25 @@ type webhookRun struct {
 	in     WebhookInput
 }
 
-// run is the life of a delivery. A store that is away delays no event.
+// run is the life of a delivery. A store that is away delays no event by more
+// than a moment.
 func (w *webhookRun) run() error {
 	listed := w.save(w.in.Delivery)
 	d := w.deliver()
+	if listed != nil {
+		if err := listed.Get(w.saving, nil); err != nil {
+			return err
+		}
+	}
+	kept := w.save(d)
+	if kept == nil {
+		return nil
+	}
 	// What is known without a worker, until it is in the store.
-	if err := workflow.UpsertMemo(w.ctx, map[string]any{MemoDelivery: d}); err != nil {
+	if err := workflow.UpsertMemo(w.saving, map[string]any{MemoDelivery: d}); err != nil {
 		return err
 	}
-	if err := listed.Get(w.saving, nil); err != nil {
-		return err
-	}
-	return w.save(d).Get(w.saving, nil)
+	return kept.Get(w.saving, nil)
 }
 
 // deliver returns the delivery as it has ended.
@@ -59,8 +66,14 @@ func (w *webhookRun) deliver() webhook.Delivery {
 	return d
 }
 
-// save writes a delivery down.
+// save writes a delivery down, as part of the decision that is under way: that
+// costs Temporal next to nothing. If the store cannot do it now, save returns a
+// future that is ready when it could.
 func (w *webhookRun) save(d webhook.Delivery) workflow.Future {
 	in := activities.SaveDeliveryInput{Project: w.in.Project, Delivery: d}
-	return workflow.ExecuteActivity(w.saving, activities.NameSaveDelivery, in)
+	now := workflow.WithLocalActivityOptions(w.saving, saveNowOptions)
+	if workflow.ExecuteLocalActivity(now, activities.NameSaveDelivery, in).Get(w.saving, nil) == nil {
+		return nil
+	}
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(w.saving, saveOptions), activities.NameSaveDelivery, in)
 }

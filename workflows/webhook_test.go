@@ -31,6 +31,7 @@ type hookBundle struct {
 	env   *testsuite.TestWorkflowEnvironment
 	in    workflows.WebhookInput
 	saved []webhook.Delivery
+	away  int // times that the store is away
 	memo  webhook.Delivery
 	asked activities.DeliverInput
 }
@@ -53,6 +54,9 @@ func setupHook(t *testing.T) *hookBundle {
 	}).Return(nil).Maybe()
 	b.env.OnActivity(activities.NameSaveDelivery, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SaveDeliveryInput) error {
+			if b.away--; b.away >= 0 {
+				return errors.New("away")
+			}
 			b.saved = append(b.saved, in.Delivery)
 			return nil
 		}).Maybe()
@@ -78,7 +82,7 @@ func TestADeliveryIsListedAtOnceAndKeptAsItEnds(t *testing.T) {
 	b.env.ExecuteWorkflow(workflows.NameWebhook, b.in)
 	require.NoError(t, b.env.GetWorkflowError())
 	require.Equal(t, []webhook.Delivery{b.in.Delivery, end}, b.saved)
-	require.Equal(t, end, b.memo)
+	require.Empty(t, b.memo.ID, "the store has it")
 	require.Equal(t, b.in.Delivery, b.asked.Delivery)
 	require.Equal(t, "default", b.asked.Project)
 	require.Equal(t, begun.Add(72*time.Hour).Unix(), b.asked.Until)
@@ -99,8 +103,22 @@ func TestADeliveryWaitsAsItsActivitySays(t *testing.T) {
 	begun := b.env.Now()
 	b.env.ExecuteWorkflow(workflows.NameWebhook, b.in)
 	require.NoError(t, b.env.GetWorkflowError())
-	require.Equal(t, webhook.Delivered, b.memo.Status)
+	require.Equal(t, webhook.Delivered, b.saved[1].Status)
 	require.InDelta(t, 80, b.env.Now().Sub(begun).Hours(), 1)
+}
+
+func TestADeliveryIsKeptOnceTheStoreIsBack(t *testing.T) {
+	t.Parallel()
+	for away := range 8 {
+		b := setupHook(t)
+		b.away = away
+		end := b.in.Delivery
+		end.Status = webhook.Delivered
+		b.deliver(end, nil)
+		b.env.ExecuteWorkflow(workflows.NameWebhook, b.in)
+		require.NoError(t, b.env.GetWorkflowError())
+		require.Equal(t, []webhook.Delivery{b.in.Delivery, end}, b.saved, "in this order, %d failures", away)
+	}
 }
 
 // A delivery can also be ended from outside, in the Temporal Web UI.

@@ -111,17 +111,29 @@ func (r *receiver) await(t *testing.T, n int) []heard {
 	return r.all()
 }
 
-// requireSigned checks an event as receivers do: with the library of the
-// specification, and with OpenAI's own.
-func requireSigned(t *testing.T, secret string, h heard) {
+// requireSignature checks an event as receivers do, with the library of the
+// specification and with OpenAI's own.
+func requireSignature(t *testing.T, secret string, h heard) {
 	t.Helper()
 	v, err := standardwebhooks.NewWebhook(secret)
 	require.NoError(t, err)
 	require.NoError(t, v.Verify([]byte(h.body), h.header))
-	client := sdk.NewClient(option.WithAPIKey("unused"), option.WithWebhookSecret(secret))
+	require.NoError(t, hookSDK(secret).Webhooks.VerifySignature([]byte(h.body), h.header))
+}
+
+// requireSigned checks an event that OpenAI has, too.
+func requireSigned(t *testing.T, secret string, h heard) {
+	t.Helper()
+	requireSignature(t, secret, h)
+	client := hookSDK(secret)
 	event, err := client.Webhooks.Unwrap([]byte(h.body), h.header)
 	require.NoError(t, err)
 	require.Equal(t, h.header.Get("webhook-id"), event.ID)
+}
+
+func hookSDK(secret string) *sdk.Client {
+	c := sdk.NewClient(option.WithAPIKey("unused"), option.WithWebhookSecret(secret))
+	return &c
 }
 
 // hooked starts all of headrace with the given environment, beside what lets it
