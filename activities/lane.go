@@ -56,7 +56,7 @@ func newLane(ctx context.Context, a *Activities, in WorkInput) *lane {
 	l := &lane{a: a, in: in, ledger: newLedgerClient(ctx, in.Lane), namer: results.NewNamer(in.Run.Batch)}
 	l.perChunk = jsonl.MaxChunkRequests // the first chunks are the largest, and no lane may take many of those
 	l.recorder = results.NewRecorder(ctx, a.Store, in.Run, ledger.Holder(in.Lane, attempt))
-	l.pulse = newPulse(ctx, func() any { return l.progress() })
+	l.pulse = newPulse(ctx, laneBeats, func() any { return l.progress() })
 	o := engine.Options{
 		Hands: in.Hands, Client: a.Client, Gate: &laneGate{pulse: l.pulse, next: a.Gate},
 		MaxAttempts: in.Options.MaxAttempts, Backoff: llm.DefaultBackoff,

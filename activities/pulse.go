@@ -23,6 +23,7 @@ type pulse struct {
 	client   client.Client
 	token    []byte
 	timeout  time.Duration
+	beats    int // per timeout
 	progress func() any
 
 	cancelled chan struct{} // closed when the workflow cancels the lane
@@ -35,23 +36,23 @@ type pulse struct {
 
 // Fractions of the heartbeat timeout.
 const (
-	beatsPerTimeout = 12
+	laneBeats = 12 // per timeout: they carry the live counts
 	// doubtAfter is the share of the timeout after which a lane that is not
 	// heard starts no more calls.
 	doubtAfter = 0.7
 )
 
-func newPulse(ctx context.Context, progress func() any) *pulse {
+func newPulse(ctx context.Context, beats int, progress func() any) *pulse {
 	info := activity.GetInfo(ctx)
 	return &pulse{
-		client: activity.GetClient(ctx), token: info.TaskToken, timeout: info.HeartbeatTimeout, progress: progress,
+		client: activity.GetClient(ctx), token: info.TaskToken, timeout: info.HeartbeatTimeout, beats: beats, progress: progress,
 		cancelled: make(chan struct{}), lost: make(chan struct{}), wake: make(chan struct{}), last: time.Now(),
 	}
 }
 
 // beat sends heartbeats until ctx ends or the attempt is over.
 func (p *pulse) beat(ctx context.Context) {
-	ticker := time.NewTicker(p.timeout / beatsPerTimeout)
+	ticker := time.NewTicker(p.timeout / time.Duration(p.beats))
 	defer ticker.Stop()
 	told := false
 	for {

@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/task"
 )
@@ -34,7 +35,23 @@ func (a *Activities) Begin(ctx context.Context, w task.Work) (task.Report, error
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return task.Report{Unfinished: true, Host: a.Host}, nil
+	return a.unfinished(), nil
+}
+
+// Heartbeats of Carry. Each is a write to Temporal's database, so that a process
+// which waits for many groups speaks less often for each.
+const (
+	carryBeats       = 4 // per timeout
+	shortestTimeout  = 6 * time.Second
+	longestTimeout   = time.Minute
+	groupsPerTimeout = 100 // to which the shortest applies
+)
+
+// unfinished reports that tasks go on here.
+func (a *Activities) unfinished() task.Report {
+	timeout := shortestTimeout * time.Duration(a.Runner.Busy()) / groupsPerTimeout
+	timeout = min(max(timeout.Round(time.Second), shortestTimeout), longestTimeout)
+	return task.Report{Unfinished: true, Host: a.Host, Heartbeat: batch.Duration(timeout)}
 }
 
 // Carry runs tasks, or waits for those that are under way in this process. When
@@ -52,7 +69,7 @@ func (a *Activities) Carry(ctx context.Context, w task.Work) (task.Report, error
 	defer run.Leave()
 	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	p := newPulse(ctx, func() any { return run.Progress() })
+	p := newPulse(ctx, carryBeats, func() any { return run.Progress() })
 	go p.beat(beating)
 	run.Guard(p.await)
 	defer run.Guard(nil)
@@ -75,9 +92,9 @@ func (a *Activities) await(ctx context.Context, run *runner.Run, p *pulse) (task
 	case <-p.lost:
 		return task.Report{}, errLost
 	case <-p.cancelled:
-		return task.Report{Unfinished: true, Host: a.Host}, nil
+		return a.unfinished(), nil
 	case <-ctx.Done():
-		return task.Report{Unfinished: true, Host: a.Host}, nil
+		return a.unfinished(), nil
 	case <-stopping:
 		a.Runner.Stop()
 		grace := time.NewTimer(a.StopGrace)

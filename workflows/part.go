@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -21,6 +22,7 @@ type partRun struct {
 	waiting   []task.Again        // handed back, until their time
 	cancelled []int               // and not yet told to a worker
 	host      string              // where the tasks are under way, "" for nowhere known
+	heartbeat time.Duration       // of Carry, 0 for the usual one
 	wake      workflow.CancelFunc // ends what interrupt may end, nil for nothing
 }
 
@@ -100,6 +102,9 @@ func (p *partRun) do(ctx workflow.Context, numbers []int, earlier []task.Again, 
 		}
 		fresh = false
 		p.host = report.Host
+		if report.Heartbeat > 0 {
+			p.heartbeat = time.Duration(report.Heartbeat)
+		}
 		if len(report.Earlier) > 0 {
 			earlier = report.Earlier
 		}
@@ -131,6 +136,9 @@ func (p *partRun) once(ctx workflow.Context, numbers []int, earlier []task.Again
 	if p.host != "" {
 		options = hostOptions
 		options.TaskQueue = p.host
+	}
+	if p.heartbeat > 0 {
+		options.HeartbeatTimeout = p.heartbeat
 	}
 	carrying, wake := workflow.WithCancel(workflow.WithActivityOptions(ctx, options))
 	defer wake()

@@ -258,7 +258,7 @@ func TestTheWireOfTasksStaysAsItIs(t *testing.T) {
 		"work": task.Work{
 			Part: part, Created: 1, Items: []task.Item{{N: 1, Spec: spec}}, Only: []int{1}, Earlier: []task.Again{again}, Cancel: []int{2},
 		},
-		"report":    task.Report{Unfinished: true, Host: "h", Again: []task.Again{again}, Failed: 1, Cancelled: 2},
+		"report":    task.Report{Unfinished: true, Host: "h", Heartbeat: batch.Duration(7 * time.Second), Again: []task.Again{again}, Failed: 1, Cancelled: 2},
 		"heartbeat": []task.Progress{{N: 1, StartedAt: 2, Tries: 3, Attempts: attempts, WaitingOn: waiting}},
 	}
 	got, err := json.MarshalIndent(wire, "", "  ")

@@ -246,7 +246,7 @@ func (r *Run) attach() {
 func (r *Run) Leave() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.attached--; r.attached == 0 {
+	if r.attached--; r.attached == 0 && r.open > 0 {
 		r.orphan = time.AfterFunc(orphanAfter, r.stop)
 	}
 }

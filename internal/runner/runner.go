@@ -176,6 +176,13 @@ func (r *Runner) forget(run *Run) {
 	}
 }
 
+// Busy is the number of runs under way.
+func (r *Runner) Busy() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.runs)
+}
+
 // Get returns a task as it is, if it is under way here.
 func (r *Runner) Get(project string, id task.ID) (task.Object, bool) {
 	r.mu.Lock()

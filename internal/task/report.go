@@ -49,6 +49,9 @@ type Report struct {
 	// listens to Host, or nowhere if Host is empty.
 	Unfinished bool   `json:"unfinished,omitempty"`
 	Host       string `json:"host,omitempty"`
+	// Heartbeat is how long whoever waits there may be silent: the longer, the
+	// more groups that process has to speak for. 0 is for the workflow to choose.
+	Heartbeat batch.Duration `json:"heartbeat,omitempty,omitzero"`
 	// Again are tasks that wait longer than a worker should.
 	Again []Again `json:"again,omitempty"`
 	// Failed and Cancelled count tasks that ended so; the others are completed.
