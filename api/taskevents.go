@@ -103,7 +103,7 @@ func (l *taskListener) tell(o task.Object) error {
 	}
 	l.seen = now
 	name := taskEventPrefix + string(o.Status)
-	if o.Status == task.InProgress && len(o.Attempts) > 0 {
+	if o.Status == task.InProgress && o.Retries() > 0 {
 		name = eventRetrying
 	}
 	return l.stream.Event(sse.Event{Name: name, ID: strconv.Itoa(now), Data: data})
@@ -120,6 +120,6 @@ func stage(o task.Object) int {
 	case o.Status == task.Queued:
 		return 0
 	default:
-		return 1 + len(o.Attempts)
+		return 1 + o.Retries()
 	}
 }

@@ -94,6 +94,33 @@ type AttemptError struct {
 	Message    string `json:"message"`
 }
 
+// Kinds of AttemptError that settle a task, at once or when there are as many as
+// it may have.
+const (
+	kindPermanent = "permanent"
+	kindTransient = "transient"
+)
+
+// Retries counts the attempts after which the task was, or will be, tried again.
+// An attempt that ended the task is not among them, although for a moment the
+// task is under way still: until its result is in the store.
+func (o Object) Retries() int {
+	n := len(o.Attempts)
+	if n == 0 {
+		return 0
+	}
+	tries := 0
+	for _, a := range o.Attempts {
+		if a.Error != nil && a.Error.Kind == kindTransient {
+			tries++
+		}
+	}
+	if last := o.Attempts[n-1].Error; last == nil || last.Kind == kindPermanent || tries >= o.MaxAttempts {
+		return n - 1
+	}
+	return n
+}
+
 // Result is the provider's answer.
 type Result struct {
 	StatusCode int               `json:"status_code"`

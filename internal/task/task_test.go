@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/task"
 )
 
@@ -45,4 +46,27 @@ func TestTheBodyOfAResultStandsInTheObjectAsItCame(t *testing.T) {
 	data, err := o.JSON()
 	require.NoError(t, err)
 	require.Contains(t, string(data), `"result":null`)
+}
+
+func TestAnAttemptThatEndsATaskIsNoReasonToTryAgain(t *testing.T) {
+	t.Parallel()
+	attempt := func(kind llm.Kind) task.Attempt { return task.Attempt{Error: &task.AttemptError{Kind: kind.String()}} }
+	again, never, paused, well := attempt(llm.Transient), attempt(llm.Permanent), attempt(llm.Throttled), task.Attempt{}
+	for name, c := range map[string]struct {
+		attempts []task.Attempt
+		want     int
+	}{
+		"none":                 {nil, 0},
+		"one that succeeded":   {[]task.Attempt{well}, 0},
+		"one that may pass":    {[]task.Attempt{again}, 1},
+		"one that does not":    {[]task.Attempt{never}, 0},
+		"success after two":    {[]task.Attempt{again, paused, well}, 2},
+		"refused after one":    {[]task.Attempt{again, never}, 1},
+		"the last of three":    {[]task.Attempt{again, again, again}, 2},
+		"pauses are no tries":  {[]task.Attempt{paused, paused, paused, again, again}, 5},
+		"a pause after a try":  {[]task.Attempt{again, again, paused}, 3},
+		"the last after pause": {[]task.Attempt{paused, again, again, again}, 3},
+	} {
+		require.Equal(t, c.want, task.Object{MaxAttempts: 3, Attempts: c.attempts}.Retries(), name)
+	}
 }
