@@ -47,7 +47,7 @@ func TestEventsFollowATaskToItsEnd(t *testing.T) {
 		{directed(fmt.Sprintf("Followed, %d", time.Now().UnixNano()), "latency=2s"), []string{"task.in_progress", "task.completed"}},
 		{
 			directed(fmt.Sprintf("Fails once and is followed, %d", time.Now().UnixNano()), "status=500;fail=1;latency=1s"),
-			[]string{"task.in_progress", "task.retrying", "task.in_progress", "task.completed"},
+			[]string{"task.in_progress", "task.retrying", "task.completed"},
 		},
 		{directed("Fails and is followed", "status=400"), []string{"task.failed"}},
 	} {
@@ -56,10 +56,13 @@ func TestEventsFollowATaskToItsEnd(t *testing.T) {
 		var all []event
 		s.events(t, path, "", keep(&all))
 		requireTaskEvents(t, id, all)
-		// What was over before the first look is not told.
+		// What is over before it is looked at is not told: each call but the last
+		// takes long enough.
 		names := namesOf(all)
-		require.Subset(t, append([]string{"task.queued", "task.in_progress"}, c.want...), names)
-		require.Equal(t, c.want[len(c.want)-1], names[len(names)-1])
+		for len(names) > len(c.want) && (names[0] == "task.queued" || names[0] == "task.in_progress") {
+			names = names[1:]
+		}
+		require.Equal(t, c.want, names)
 		require.JSONEq(t, s.task(t, id).Raw, all[len(all)-1].data)
 
 		var again []event

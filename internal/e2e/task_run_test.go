@@ -247,7 +247,7 @@ func TestThePriorityOrdersWhatWaits(t *testing.T) {
 // TestALongPauseIsWaitedForWithoutACall kills the service in the middle of it.
 func TestALongPauseIsWaitedForWithoutACall(t *testing.T) {
 	t.Parallel()
-	const pause, handedBack = 15 * time.Second, 7 * time.Second
+	const pause, handedBack = 15 * time.Second, 2 * time.Second
 	up, dir := sim(t, simulator.Options{}), t.TempDir()
 	p, url := dev(t, dir, up.URL())
 	s := &system{url: url, upstream: up}
