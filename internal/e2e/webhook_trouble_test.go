@@ -25,7 +25,7 @@ func TestADeliveryOutlivesKillsAndAReceiverThatIsDown(t *testing.T) {
 
 	r.hold = make(chan struct{})
 	r.open(t)
-	p, s = hooked(t, dir, up.URL())
+	p, _ = hooked(t, dir, up.URL())
 	r.await(t, 1) // killed while the receiver thinks
 	p.kill()
 
