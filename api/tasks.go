@@ -99,19 +99,32 @@ func (a *API) getTask(c *gin.Context) error {
 	if err != nil {
 		return known(err, c.Param("id"))
 	}
-	if s, asked := c.GetQuery("wait"); asked && !o.Status.Final() {
-		d, err := batch.ParseDuration(s)
-		if err != nil || d > longestWait {
-			return openai.InvalidRequest("wait", openai.CodeInvalidValue,
-				"Invalid value for 'wait': expected a duration such as '30s' of at most %s, but got '%s'.", longestWait, s)
-		}
-		ctx, cancel := contextWithTimeout(c, d)
+	wait, err := waitOf(c)
+	if err != nil {
+		return err
+	}
+	if wait > 0 && !o.Status.Final() {
+		ctx, cancel := contextWithTimeout(c, wait)
 		defer cancel()
 		if o, err = a.await(ctx, project(c), id); err != nil {
 			return err
 		}
 	}
 	return writeTask(c, http.StatusOK, o)
+}
+
+// waitOf is how long a client wants to wait, 0 for not at all.
+func waitOf(c *gin.Context) (time.Duration, error) {
+	s, asked := c.GetQuery("wait")
+	if !asked {
+		return 0, nil
+	}
+	d, err := batch.ParseDuration(s)
+	if err != nil || d > longestWait {
+		return 0, openai.InvalidRequest("wait", openai.CodeInvalidValue,
+			"Invalid value for 'wait': expected a duration such as '30s' of at most %s, but got '%s'.", longestWait, s)
+	}
+	return d, nil
 }
 
 // cancelTask cancels a task. It answers when the task has ended, or after a few

@@ -14,7 +14,7 @@ import (
 const (
 	// linger is how long the first result of a part waits for others, so that
 	// those which come together are written together.
-	linger = 10 * time.Millisecond
+	linger = 3 * time.Millisecond
 	// writers bounds the writes under way.
 	writers = 8
 )
@@ -51,8 +51,11 @@ type Page struct {
 	part    task.Part
 	kept    func(Result)
 
+	// Of the writer alone, of which there is one at a time.
+	next  int            // number of the next object
+	there map[int]Result // what is in the objects before it, once anybody else has written one
+
 	mu      sync.Mutex
-	next    int // number of the next object
 	open    int // results that are still expected
 	pending []Result
 	writing bool
@@ -128,8 +131,11 @@ func (p *Page) write(hurry <-chan struct{}) {
 
 // keep writes results as the next object that is free.
 func (p *Page) keep(results []Result) {
-	data := encode(results)
 	for {
+		if results = p.without(results); len(results) == 0 {
+			return
+		}
+		data := encode(results)
 		err := p.journal.Persist(p.journal.ctx, func() error { return p.journal.store.PutNew(p.journal.ctx, key(p.part, p.next), data) })
 		switch {
 		case err == nil:
@@ -143,26 +149,21 @@ func (p *Page) keep(results []Result) {
 		}
 		// Somebody else writes this part as well, or an earlier try of ours came
 		// through. What is there comes first.
-		var there map[int]Result
 		if p.journal.Persist(p.journal.ctx, func() (err error) {
-			there, p.next, err = Load(p.journal.ctx, p.journal.store, p.part)
+			p.there, p.next, err = Load(p.journal.ctx, p.journal.store, p.part)
 			return err
 		}) != nil {
 			return
 		}
-		if results = p.without(results, there); len(results) == 0 {
-			return
-		}
-		data = encode(results)
 	}
 }
 
 // without returns the results of tasks that have none yet, and reports the
 // others as they are in the store.
-func (p *Page) without(results []Result, there map[int]Result) []Result {
+func (p *Page) without(results []Result) []Result {
 	var rest []Result
 	for _, r := range results {
-		if earlier, ok := there[r.N]; ok {
+		if earlier, ok := p.there[r.N]; ok {
 			p.kept(earlier)
 		} else {
 			rest = append(rest, r)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headrace/headrace/internal/batch"
@@ -36,6 +37,8 @@ type job struct {
 	// Of a task whose answer is a stream, for its own goroutine alone.
 	log    *streamlog.Log // nil while it is not open
 	logged bool           // there are frames in the log since the last restart
+
+	permitted atomic.Bool // it has a permit
 
 	mu       sync.Mutex
 	started  int64 // unix seconds, 0 before the first call
@@ -115,27 +118,30 @@ func (j *job) enter() (leave func(error), ok bool) {
 		j.stopWaiting()
 		return nil, false
 	}
+	j.permitted.Store(true)
 	through, err := j.pass(ctx)
-	// A permit may be there for one that has been stopped already.
-	if err == nil && j.parent.starting.Err() != nil {
+	switch {
+	case err == nil && j.parent.starting.Err() == nil:
+		return through, true
+	case err == nil: // a permit was there for one that has been stopped already
 		through(context.Canceled)
-		r.permits.release()
 		j.stopWaiting()
-		return nil, false
-	}
-	if err == nil {
-		return func(err error) {
-			through(err)
-			r.permits.release()
-		}, true
-	}
-	r.permits.release()
-	if ctx.Err() != nil {
+	case ctx.Err() != nil:
 		j.stopWaiting()
-	} else {
+	default:
 		j.waitForProvider()
 	}
 	return nil, false
+}
+
+// release gives the task's permit back, if it has one. A task whose call has
+// brought a result keeps its permit until that is kept: so a crash repeats no
+// more calls than were allowed in flight, and a store that is slow or away holds
+// calls back.
+func (j *job) release() {
+	if j.permitted.Swap(false) {
+		j.parent.runner.permits.release()
+	}
 }
 
 // pass waits, with a permit, for whatever else must be in order before a call.
@@ -185,6 +191,7 @@ func (j *job) stopWaiting() {
 // leaveToOthers ends a task without an outcome: somebody else will make its
 // call.
 func (j *job) leaveToOthers() {
+	j.release()
 	j.closeLog(false)
 	j.parent.page.Expect(-1)
 	j.cancel(nil)
@@ -217,6 +224,7 @@ func (j *job) waitForProvider() {
 
 // handBack ends a task until its time has come.
 func (j *job) handBack(at time.Time, waiting *batch.WaitingOn) {
+	j.release()
 	if deadline := j.spec.Deadline.Time(); !deadline.IsZero() && deadline.Before(at) {
 		at = deadline
 	}
@@ -244,6 +252,7 @@ func (j *job) begin() {
 
 // end notes how the task ended.
 func (j *job) end(o *task.Object) {
+	j.release()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.final = o

@@ -34,7 +34,7 @@ func (j *job) settle(a llm.Response, err error, begun time.Time) bool {
 		return true
 	}
 	wait := j.wait(failed)
-	j.note(begun, failed, max(wait, 0))
+	j.note(begun, failed, max(wait, failed.RetryAfter, 0))
 	if j.ctx.Err() != nil && j.gaveUp() {
 		return true
 	}
@@ -42,6 +42,7 @@ func (j *job) settle(a llm.Response, err error, begun time.Time) bool {
 		j.fail(failed)
 		return true
 	}
+	j.release()
 	j.tell()
 	if wait > patience {
 		j.handBack(time.Now().Add(wait), nil)
