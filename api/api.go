@@ -45,6 +45,8 @@ type Options struct {
 type Runner interface {
 	// Get returns a task as it is, false if it is not under way here.
 	Get(project string, id task.ID) (task.Object, bool)
+	// Spec returns a task as it was asked for, false if it is not under way here.
+	Spec(project string, id task.ID) (task.Spec, bool)
 	// Cancel cuts a task off if it is under way here.
 	Cancel(project string, id task.ID)
 }

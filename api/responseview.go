@@ -26,11 +26,18 @@ func renamed(body []byte, id string) ([]byte, bool) {
 	return withMember(body, memberBackground, []byte("true"))
 }
 
-// findRequest looks up what a response was asked for with. Once Temporal has
-// forgotten the task it is not known any more, and empty.
+// findRequest looks up what a response was asked for with. The runner tells it
+// while the call is under way here, which is when clients ask again and again.
+// Once Temporal has forgotten the task it is not known any more, and empty.
 func (a *API) findRequest(ctx context.Context, r *response) error {
 	if r.request != nil {
 		return nil
+	}
+	if a.runner != nil {
+		if spec, ok := a.runner.Spec(r.project, r.id); ok {
+			r.request = []byte(spec.Body)
+			return nil
+		}
 	}
 	r.request = []byte{}
 	in, err := a.groupInput(ctx, r.id.Group)

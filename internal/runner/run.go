@@ -199,16 +199,31 @@ func (r *Run) Progress() []task.Progress {
 
 // object returns a task of the run as it is.
 func (r *Run) object(n int) (task.Object, bool) {
+	if j := r.job(n); j != nil {
+		return j.object(), true
+	}
+	return task.Object{}, false
+}
+
+// spec returns a task of the run as it was asked for.
+func (r *Run) spec(n int) (task.Spec, bool) {
+	if j := r.job(n); j != nil {
+		return j.spec, true
+	}
+	return task.Spec{}, false
+}
+
+// job returns a job of the run, nil if it is not known here, or not yet.
+func (r *Run) job(n int) *job {
 	select {
 	case <-r.started:
 	default:
-		return task.Object{}, false
+		return nil
 	}
-	j := r.jobs[n]
-	if r.err != nil || j == nil {
-		return task.Object{}, false
+	if r.err != nil {
+		return nil
 	}
-	return j.object(), true
+	return r.jobs[n]
 }
 
 // Guard has calls wait for g before they start, nil for nothing. Whoever waits

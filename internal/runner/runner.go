@@ -185,21 +185,30 @@ func (r *Runner) Busy() int {
 
 // Get returns a task as it is, if it is under way here.
 func (r *Runner) Get(project string, id task.ID) (task.Object, bool) {
-	r.mu.Lock()
-	run := r.runs[id.Part(project)]
-	r.mu.Unlock()
-	if run == nil {
-		return task.Object{}, false
+	if run := r.run(project, id); run != nil {
+		return run.object(id.N)
 	}
-	return run.object(id.N)
+	return task.Object{}, false
+}
+
+// Spec returns a task as it was asked for, if it is under way here.
+func (r *Runner) Spec(project string, id task.ID) (task.Spec, bool) {
+	if run := r.run(project, id); run != nil {
+		return run.spec(id.N)
+	}
+	return task.Spec{}, false
 }
 
 // Cancel cancels a task if it is under way here.
 func (r *Runner) Cancel(project string, id task.ID) {
-	r.mu.Lock()
-	run := r.runs[id.Part(project)]
-	r.mu.Unlock()
-	if run != nil {
+	if run := r.run(project, id); run != nil {
 		run.Cancel([]int{id.N})
 	}
+}
+
+// run returns the run that a task belongs to, nil if there is none here.
+func (r *Runner) run(project string, id task.ID) *Run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.runs[id.Part(project)]
 }

@@ -350,11 +350,18 @@ func TestWhoeverJoinsARunWaitsForTheSameCalls(t *testing.T) {
 	o, ok := r.Get("default", b.part.ID(1))
 	require.True(t, ok)
 	require.False(t, o.Status.Final())
+	spec, ok := r.Spec("default", b.part.ID(1))
+	require.True(t, ok)
+	require.Equal(t, b.work(3, nil).Items[1].Spec, spec)
+	_, ok = r.Spec("other", b.part.ID(1))
+	require.False(t, ok)
 	close(let)
 	<-second.Done()
 	second.Leave()
 	require.Len(t, b.provider.order, 3)
 	_, ok = r.Get("default", b.part.ID(1))
+	require.False(t, ok)
+	_, ok = r.Spec("default", b.part.ID(1))
 	require.False(t, ok)
 }
 
