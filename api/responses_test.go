@@ -74,7 +74,7 @@ func TestWhatIsMeantForHeadraceIsCutOutOfTheBody(t *testing.T) {
 	o := b.create(t, `{ "background" : true, "model":"m","headrace":{"queue":"q","max_attempts":2}, "input" : [ ],"stream":false}`)
 	id := taskOf(t, o.Get("id").Str)
 	spec := b.tasks.inputs[id.Workflow()].Tasks[0]
-	require.Equal(t, `{ "model":"m", "input" : [ ],"stream":false}`, spec.Body)
+	require.Equal(t, `{ "model":"m", "input" : [ ],"stream":false}`, spec.Body) //nolint:testifylint // the bytes count
 	require.Equal(t, "q", spec.Queue)
 	require.Equal(t, 2, spec.MaxAttempts)
 	require.True(t, spec.Response)

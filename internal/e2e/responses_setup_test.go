@@ -80,7 +80,7 @@ func (s *system) open(t *testing.T, method, path, body string) *teller {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	req, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
 	require.NoError(t, err)
-	res, err := http.DefaultClient.Do(req)
+	res, err := http.DefaultClient.Do(req) //nolint:bodyclose // close does
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	require.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
