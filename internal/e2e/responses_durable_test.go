@@ -14,7 +14,7 @@ import (
 
 // wordy asks for an answer that comes in many pieces.
 func wordy(input string) string {
-	return inBackground(input, `,"stream":true,"max_output_tokens":400`)
+	return inBackground(input, `,"stream":true,"max_output_tokens":1000`)
 }
 
 // TestAReaderMissesNothingWhenTheServiceIsKilled kills the service in mid-stream
@@ -128,6 +128,18 @@ func TestARepeatedKeyIsOneResponse(t *testing.T) {
 	r = s.send(t, http.MethodPost, "/v1/responses", inBackground("Another response", ""), key...)
 	require.Equal(t, http.StatusConflict, r.status)
 	require.Equal(t, "false", r.header.Get("X-Should-Retry"))
+}
+
+func TestARepeatedKeyIsTheSameStream(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	body, key := wordy(unique("One stream")), "Idempotency-Key: "+unique("stream")
+	first := s.send(t, http.MethodPost, "/v1/responses", body, key)
+	again := s.send(t, http.MethodPost, "/v1/responses", body, key)
+	require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
+	require.Equal(t, string(first.body), string(again.body))
+	require.Equal(t, first.header.Get("X-Headrace-Task"), again.header.Get("X-Headrace-Task"))
+	require.Contains(t, string(first.body), "event: response.completed")
 }
 
 func TestAResponseThatFailsSaysSo(t *testing.T) {
