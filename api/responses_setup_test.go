@@ -169,7 +169,12 @@ func taskOf(t *testing.T, id string) task.ID {
 // finish gives a response its end.
 func (b *responsesBundle) finish(t *testing.T, id string, status task.Status, body string, e *task.Error) {
 	t.Helper()
-	name := taskOf(t, id)
+	b.finishTask(t, taskOf(t, id), status, body, e)
+}
+
+// finishTask gives a task its end.
+func (b *responsesBundle) finishTask(t *testing.T, name task.ID, status task.Status, body string, e *task.Error) {
+	t.Helper()
 	b.tasks.mu.Lock()
 	in := b.tasks.inputs[name.Workflow()]
 	b.tasks.mu.Unlock()

@@ -166,3 +166,26 @@ func TestOnlyWhatWasCreatedAsAStreamIsStreamed(t *testing.T) {
 	w := b.send(t, http.MethodGet, "/v1/responses/"+id+"?stream=false&starting_after=1", "")
 	require.Equal(t, "queued", gjson.GetBytes(w.Body.Bytes(), "status").Str)
 }
+
+// TestAPageGoesOnWithinAGroupThatHasGaps lists a group that was ended from
+// outside before its first task had a result.
+func TestAPageGoesOnWithinAGroupThatHasGaps(t *testing.T) {
+	t.Parallel()
+	b := setupResponses(t)
+	one := `{"url":"/v1/responses","body":{"model":"m","input":"x"}}`
+	w := b.send(t, http.MethodPost, "/v1/tasks", "["+one+","+one+","+one+"]")
+	require.Equal(t, http.StatusAccepted, w.Code)
+	ids := gjson.GetBytes(w.Body.Bytes(), "data.#.id").Array()
+	for _, id := range ids[1:] {
+		name, ok := task.ParseID(task.Prefix, id.Str)
+		require.True(t, ok)
+		b.finishTask(t, name, task.Completed, `{}`, nil)
+	}
+	for after, want := range map[string]string{
+		"": fmt.Sprintf(`[%q,%q]`, ids[1].Str, ids[2].Str), "?after=" + ids[0].Str: fmt.Sprintf(`[%q,%q]`, ids[1].Str, ids[2].Str),
+		"?after=" + ids[1].Str: fmt.Sprintf(`[%q]`, ids[2].Str), "?after=" + ids[2].Str: `[]`,
+	} {
+		list := b.send(t, http.MethodGet, "/v1/tasks"+after, "").Body.Bytes()
+		require.Equal(t, want, gjson.GetBytes(list, "data.#.id").Raw, after)
+	}
+}

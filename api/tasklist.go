@@ -71,8 +71,10 @@ func (a *API) taskPage(
 		if err != nil {
 			return nil, false, err
 		}
-		for n, o := range objects {
-			if after.Group != "" && !after.Before(task.ID{Group: name, N: n}) || status != "" && o.Status != status {
+		for _, o := range objects {
+			// Not all tasks of a group that was ended from outside are there.
+			id, _ := task.ParseID(task.Prefix, o.ID)
+			if after.Group != "" && !after.Before(id) || status != "" && o.Status != status {
 				continue
 			}
 			deleted, err := a.deleted(ctx, project, o)
