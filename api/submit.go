@@ -22,7 +22,6 @@ const (
 	// longestLinger bounds how long a group waits for more, see
 	// groupcommit.Committer.
 	longestLinger = 20 * time.Millisecond
-	lingerGap     = 2 * time.Millisecond
 	// startTimeout bounds the start of a group, with all its tries.
 	startTimeout = 30 * time.Second
 )
@@ -50,7 +49,7 @@ func (cs *committers) of(project string) *groupcommit.Committer[*submission] {
 	if cs.all[project] == nil {
 		cs.all[project] = groupcommit.New(groupcommit.Options[*submission]{
 			Commit:   func(group []*submission) error { return cs.commit(project, group) },
-			MaxItems: task.PartSize, MaxSize: groupSize, MaxLinger: longestLinger, Gap: lingerGap,
+			MaxItems: task.PartSize, MaxSize: groupSize, MaxLinger: longestLinger,
 		})
 	}
 	return cs.all[project]

@@ -19,9 +19,9 @@ type Options[T any] struct {
 	// MaxItems and MaxSize bound a group; the sizes of its items add up. An item
 	// that is larger than MaxSize is a group of its own.
 	MaxItems, MaxSize int
-	// MaxLinger is the longest that a group waits for others to join once a commit
-	// has ended, Gap the least that it waits for the next one, see Committer.
-	MaxLinger, Gap time.Duration
+	// MaxLinger is the longest that a group waits for others to join, see
+	// Committer.
+	MaxLinger time.Duration
 }
 
 // Committer commits items in groups. While a commit is under way, those who come
@@ -29,16 +29,19 @@ type Options[T any] struct {
 //
 // Clients that wait for their answers before they ask again come back a moment
 // after a commit has ended. A group that began at once would hold only those who
-// came during the last commit, half of them; so it lingers until as many are
-// there as were before, as long as they keep coming, each within a quarter of
-// the time that the last commit took, and for no longer than that in all.
+// came during the last commit, half of them, or the first one who comes back. So
+// a group lingers until as many are there as were before, for no longer than
+// the last commit took, and as long as they keep coming, each within half of
+// that.
 type Committer[T any] struct {
 	o Options[T]
 
 	mu       sync.Mutex
 	pending  []*item[T]
-	busy     bool // a goroutine commits
-	expected int  // items that were around when the last commit ended
+	busy     bool          // a goroutine commits
+	expected int           // items that were around when the last commit ended
+	took     time.Duration // the last commit
+	ended    time.Time     // when it did
 	arrived  chan struct{}
 }
 
@@ -80,9 +83,9 @@ func (c *Committer[T]) Do(ctx context.Context, value T, size int) error {
 
 // run commits groups until nobody has come for as long as it lingers.
 func (c *Committer[T]) run() {
-	var took time.Duration
 	for {
-		group, ok := c.next(min(took, c.o.MaxLinger), max(took/4, c.o.Gap))
+		c.linger()
+		group, ok := c.next()
 		if !ok {
 			return
 		}
@@ -92,9 +95,9 @@ func (c *Committer[T]) run() {
 		}
 		begun := time.Now()
 		err := c.o.Commit(values)
-		took = time.Since(begun)
 		c.mu.Lock()
-		c.expected = len(group) + len(c.pending)
+		c.ended = time.Now()
+		c.took, c.expected = c.ended.Sub(begun), len(group)+len(c.pending)
 		c.mu.Unlock()
 		for _, i := range group {
 			i.done <- err
@@ -102,11 +105,8 @@ func (c *Committer[T]) run() {
 	}
 }
 
-// next waits for the next group. It returns false when nobody has come.
-func (c *Committer[T]) next(linger, gap time.Duration) ([]*item[T], bool) {
-	if linger > 0 {
-		c.linger(linger, gap)
-	}
+// next takes the next group. It returns false when nobody has come.
+func (c *Committer[T]) next() ([]*item[T], bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, size := 0, 0
@@ -123,26 +123,34 @@ func (c *Committer[T]) next(linger, gap time.Duration) ([]*item[T], bool) {
 	return group, true
 }
 
-// linger waits for others to come, so long in all and so long for the next one.
-func (c *Committer[T]) linger(longest, next time.Duration) {
+// linger waits for others to come.
+func (c *Committer[T]) linger() {
+	c.mu.Lock()
+	longest := min(c.took, c.o.MaxLinger)
+	if time.Since(c.ended) > longest { // those who were there then have gone
+		longest = 0
+	}
+	c.mu.Unlock()
 	end := time.NewTimer(longest)
 	defer end.Stop()
-	gap := time.NewTimer(next)
+	gap := time.NewTimer(longest / 2)
 	defer gap.Stop()
-	for {
-		c.mu.Lock()
-		enough := len(c.pending) >= min(max(c.expected, 1), c.o.MaxItems)
-		c.mu.Unlock()
-		if enough {
-			return
-		}
+	for longest > 0 && !c.enough() {
 		select {
 		case <-c.arrived:
-			gap.Reset(next)
+			gap.Reset(longest / 2)
 		case <-gap.C:
 			return
 		case <-end.C:
 			return
 		}
 	}
+}
+
+// enough reports whether as many wait as were around when the last commit
+// ended.
+func (c *Committer[T]) enough() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending) >= min(max(c.expected, 1), c.o.MaxItems)
 }

@@ -28,7 +28,7 @@ func (l *log) commit(group []int) error {
 }
 
 func committer(l *log) *groupcommit.Committer[int] {
-	return groupcommit.New(groupcommit.Options[int]{Commit: l.commit, MaxItems: 100, MaxSize: 1000, MaxLinger: 10 * time.Millisecond, Gap: 2 * time.Millisecond})
+	return groupcommit.New(groupcommit.Options[int]{Commit: l.commit, MaxItems: 100, MaxSize: 1000, MaxLinger: 10 * time.Millisecond})
 }
 
 func TestAnIdleCommitterAddsNoDelay(t *testing.T) {
