@@ -14,10 +14,10 @@ import (
 
 // beginLimit is how long Begin waits for tasks. It keeps a decision from
 // completing and so stays well below workflows.TaskTimeout.
-const beginLimit = 2 * time.Second
+const beginLimit = 3 * time.Second
 
 // Begin begins to run tasks as part of a decision, which costs Temporal next to
-// nothing. What is not done after two seconds goes on in this process, for Carry
+// nothing. What is not done after three seconds goes on in this process, for Carry
 // to wait for. Begin always succeeds: what it could not begin is unfinished and
 // nowhere.
 func (a *Activities) Begin(ctx context.Context, w task.Work) (task.Report, error) {

@@ -79,6 +79,7 @@ func (a *API) startGroup(ctx context.Context, in workflows.TaskInput) error {
 
 // submit accepts one task.
 func (a *API) submit(ctx context.Context, project string, spec task.Spec) (task.Object, error) {
+	defer a.hub.Pressure.Enter()()
 	if size := sizeOf(spec); size <= groupSize {
 		s := &submission{spec: spec}
 		//nolint:contextcheck // a commit is of several requests, and none of them ends it

@@ -1,6 +1,7 @@
-// Package live tells whoever waits in this process what becomes of tasks that
-// run in it. It is a short cut and nothing else: what it says is in the store
-// or in Temporal as well, for those who wait elsewhere.
+// Package live is what the API and the runner of one process tell each other:
+// what becomes of tasks, and how many requests wait to be accepted. It is a short
+// cut and nothing else: what it says of tasks is in the store or in Temporal as
+// well, for those who wait elsewhere.
 //
 // It imports internal/task only.
 package live
@@ -14,6 +15,9 @@ import (
 // Hub hands the latest state of tasks to those who watch them. The zero value is
 // not usable; see NewHub. It is safe for concurrent use.
 type Hub struct {
+	// Pressure is that of requests which wait to be accepted.
+	Pressure Pressure
+
 	mu       sync.Mutex
 	watchers map[string]map[*Watcher]struct{} // by id
 }

@@ -31,6 +31,8 @@ type job struct {
 	spec   task.Spec
 	result *record.Result // of an earlier worker
 
+	arrived time.Time
+
 	ctx    context.Context //nolint:containedctx // the task's life
 	cancel context.CancelCauseFunc
 
@@ -51,7 +53,7 @@ type job struct {
 
 func newJob(r *Run, item task.Item, earlier task.Again) *job {
 	j := &job{
-		parent: r, n: item.N, spec: item.Spec,
+		parent: r, n: item.N, spec: item.Spec, arrived: time.Now(),
 		started: earlier.StartedAt, tries: earlier.Tries, attempts: slices.Clone(earlier.Attempts),
 	}
 	ctx, cancel := context.WithCancelCause(r.runner.ctx)
@@ -114,6 +116,7 @@ func (j *job) enter() (leave func(error), ok bool) {
 	r := j.parent.runner
 	ctx, stop := j.untilCall()
 	defer stop()
+	r.o.Hub.Pressure.Yield(ctx, j.arrived.Add(longestYield))
 	if err := r.permits.acquire(ctx, j.spec.Priority); err != nil {
 		j.stopWaiting()
 		return nil, false

@@ -49,6 +49,9 @@ const (
 	// longestAway bounds how long a task stays away that has waited for long
 	// already: a quarter of that.
 	longestAway = 5 * time.Minute
+	// longestYield is how long a task holds back while many others wait to be
+	// accepted.
+	longestYield = time.Second
 	// orphanAfter is how long a run goes on that nobody waits for. Whoever
 	// waited may have lost it to another worker.
 	orphanAfter = 5 * time.Second
