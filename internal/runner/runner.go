@@ -51,7 +51,7 @@ const (
 	longestAway = 5 * time.Minute
 	// longestYield is how long a task holds back while many others wait to be
 	// accepted.
-	longestYield = time.Second
+	longestYield = 2 * time.Second
 	// orphanAfter is how long a run goes on that nobody waits for. Whoever
 	// waited may have lost it to another worker.
 	orphanAfter = 5 * time.Second
