@@ -14,6 +14,7 @@ type Pressure struct {
 	mu      sync.Mutex
 	waiting int
 	relief  chan struct{} // closed when the pressure has gone; nil while there is none
+	passes  int           // how many may go on all the same
 	easing  *time.Timer   // set while few wait, but have not for long
 }
 
@@ -23,6 +24,9 @@ const (
 	// easeAfter is how long fewer must wait before the pressure has gone:
 	// clients that have just been answered come back.
 	easeAfter = 25 * time.Millisecond
+	// firstPasses is how many need not yield when a pressure begins: so few cost
+	// those who wait next to nothing, and need not lose a moment themselves.
+	firstPasses = 64
 )
 
 // Enter says that a request waits to be accepted, and the function that it
@@ -34,7 +38,7 @@ func (p *Pressure) Enter() (leave func()) {
 		return p.leave
 	}
 	if p.relief == nil {
-		p.relief = make(chan struct{})
+		p.relief, p.passes = make(chan struct{}), firstPasses
 	}
 	if p.easing != nil {
 		p.easing.Stop()
@@ -65,6 +69,10 @@ func (p *Pressure) ease() {
 func (p *Pressure) Yield(ctx context.Context, until time.Time) {
 	p.mu.Lock()
 	relief := p.relief
+	if relief != nil && p.passes > 0 {
+		p.passes--
+		relief = nil
+	}
 	p.mu.Unlock()
 	longest := time.Until(until)
 	if relief == nil || longest <= 0 {
