@@ -73,6 +73,7 @@ type API struct {
 	httpTasks  URLRules
 	maxBody    int64
 	committers *committers
+	recent     recent
 
 	stop     func()
 	stopping <-chan struct{} // closed when requests that wait should end

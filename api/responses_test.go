@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"github.com/headrace/headrace/api"
 	"github.com/headrace/headrace/internal/task"
 )
 
@@ -181,11 +183,34 @@ func TestAPageGoesOnWithinAGroupThatHasGaps(t *testing.T) {
 		require.True(t, ok)
 		b.finishTask(t, name, task.Completed, `{}`, nil)
 	}
+	// A process that has not accepted them, and only knows what is kept.
+	b.api = api.New(api.Options{Temporal: b.tasks, Store: b.store, Logger: slog.New(slog.DiscardHandler)})
 	for after, want := range map[string]string{
 		"": fmt.Sprintf(`[%q,%q]`, ids[1].Str, ids[2].Str), "?after=" + ids[0].Str: fmt.Sprintf(`[%q,%q]`, ids[1].Str, ids[2].Str),
 		"?after=" + ids[1].Str: fmt.Sprintf(`[%q]`, ids[2].Str), "?after=" + ids[2].Str: `[]`,
 	} {
 		list := b.send(t, http.MethodGet, "/v1/tasks"+after, "").Body.Bytes()
 		require.Equal(t, want, gjson.GetBytes(list, "data.#.id").Raw, after)
+	}
+}
+
+// TestATaskIsListedAtOnceWhereItWasAccepted lists while Temporal has not listed
+// anything yet.
+func TestATaskIsListedAtOnceWhereItWasAccepted(t *testing.T) {
+	t.Parallel()
+	b := setupResponses(t)
+	var ids []string
+	for range 3 {
+		w := b.send(t, http.MethodPost, "/v1/tasks", `{"url":"/v1/responses","body":{"model":"m","input":"x"}}`)
+		require.Equal(t, http.StatusAccepted, w.Code)
+		ids = append([]string{gjson.GetBytes(w.Body.Bytes(), "id").Str}, ids...)
+	}
+	for after, want := range map[string][]string{"": ids, "?after=" + ids[0]: ids[1:]} {
+		list := b.send(t, http.MethodGet, "/v1/tasks"+after, "").Body.Bytes()
+		var listed []string
+		for _, id := range gjson.GetBytes(list, "data.#.id").Array() {
+			listed = append(listed, id.Str)
+		}
+		require.Equal(t, want, listed)
 	}
 }

@@ -74,6 +74,9 @@ func (a *API) startGroup(ctx context.Context, in workflows.TaskInput) error {
 		ID: task.WorkflowID(in.Group), Memo: map[string]any{workflows.MemoProject: in.Project},
 		EnableEagerStart: true, // a worker in this process takes it without asking
 	}, workflows.NameTask, in)
+	if err == nil {
+		a.recent.add(in.Group)
+	}
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -92,42 +93,50 @@ func (a *API) taskPage(
 	return page, false, nil
 }
 
-// groupTasks are all tasks of a group as they are.
+// groupTasks are all tasks of a group as they are, or those that have ended if
+// the group does not run.
 func (a *API) groupTasks(ctx context.Context, project, name string, runs bool) ([]task.Object, error) {
-	results := map[int]task.Object{}
-	last := -1
-	for number, more := 0, true; more; number++ {
-		kept, err := record.List(ctx, a.store, task.Part{Project: project, Group: name, Number: number})
-		if err != nil {
-			return nil, err
-		}
-		for n, o := range kept {
-			results[n], last = o, max(last, n)
-		}
-		more = runs && number < task.MaxGroup/task.PartSize || len(kept) > 0
-	}
-	objects := make([]task.Object, last+1)
 	if !runs {
-		for n := range objects {
-			objects[n] = results[n]
-		}
-		return slices.DeleteFunc(objects, func(o task.Object) bool { return o.ID == "" }), nil
+		return a.endedTasks(ctx, project, name)
 	}
+	// Results come before the end of their group: what is looked for first may
+	// not be missing because of what happens in between.
 	g, err := a.describeGroup(ctx, project, name)
 	if err != nil {
 		return nil, err
 	}
-	objects = make([]task.Object, g.size())
+	objects := make([]task.Object, g.size())
 	for n := range objects {
-		o, ended := results[n]
-		if !ended {
-			if o, err = a.unfinished(ctx, g, n); err != nil {
+		if n%task.PartSize == 0 {
+			ended, err := record.List(ctx, a.store, task.ID{Group: name, N: n}.Part(project))
+			if err != nil {
+				return nil, err
+			}
+			for number, o := range ended {
+				objects[number] = o
+			}
+		}
+		if objects[n].ID == "" {
+			if objects[n], err = a.unfinished(ctx, g, n); err != nil {
 				return nil, err
 			}
 		}
-		objects[n] = o
 	}
 	return objects, nil
+}
+
+// endedTasks are the tasks of a group that have ended, in order.
+func (a *API) endedTasks(ctx context.Context, project, name string) ([]task.Object, error) {
+	var objects []task.Object
+	for number := 0; ; number++ {
+		ended, err := record.List(ctx, a.store, task.Part{Project: project, Group: name, Number: number})
+		if err != nil || len(ended) == 0 {
+			return objects, err
+		}
+		for _, n := range slices.Sorted(maps.Keys(ended)) {
+			objects = append(objects, ended[n])
+		}
+	}
 }
 
 // unfinished is a task of a group that has no result yet.
@@ -173,6 +182,7 @@ func (a *API) runningGroups(ctx context.Context, after task.ID) ([]string, error
 			break
 		}
 	}
+	names = append(names, a.recent.since(after.Group)...)
 	slices.Sort(names)
 	return slices.Compact(names), nil
 }

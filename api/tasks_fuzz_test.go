@@ -36,8 +36,8 @@ func FuzzTasks(f *testing.F) {
 		}
 		specs, many, err := parse(contentType, body)
 		if err != nil {
-			var shown *openai.Error
-			require.True(t, errors.As(err, &shown), "%T: %v", err, err)
+			shown, ok := errors.AsType[*openai.Error](err)
+			require.True(t, ok, "%T: %v", err, err)
 			require.NotZero(t, shown.Status)
 			return
 		}
