@@ -109,7 +109,9 @@ func (s *stack) startSimulator(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	running, err := simulator.Start(ctx, "127.0.0.1:0", simulator.Options{Latency: latency}, s.logger)
+	// An interrupt ends it when its turn comes, and not the calls that it has
+	// taken: those have their grace.
+	running, err := simulator.Start(context.WithoutCancel(ctx), "127.0.0.1:0", simulator.Options{Latency: latency}, s.logger)
 	if err != nil {
 		return "", err
 	}
