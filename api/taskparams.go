@@ -15,6 +15,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/tidwall/gjson"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/openai"
@@ -181,7 +182,7 @@ func (a *API) httpCall(p *params, s *task.Spec, body json.RawMessage) {
 	}
 	p.into("headers", openai.KindObject, &s.Headers)
 	for name, value := range s.Headers {
-		if len(s.Headers) > mostHeaders || !validHeader(name, value) {
+		if len(s.Headers) > mostHeaders || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 			p.fail(openai.InvalidRequest(p.path+"headers", openai.CodeInvalidValue,
 				"Invalid 'headers': expected at most %d names and values that HTTP allows.", mostHeaders))
 		}
@@ -198,16 +199,6 @@ func (a *API) httpCall(p *params, s *task.Spec, body json.RawMessage) {
 		}
 	}
 	s.Body = text
-}
-
-func validHeader(name, value string) bool {
-	r := http.Request{Header: http.Header{name: {value}}}
-	for i := range len(name) {
-		if c := name[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("()<>@,;:\\\"/[]?={}", c) >= 0 {
-			return false
-		}
-	}
-	return name != "" && !strings.ContainsAny(value, "\r\n\x00") && r.Header != nil
 }
 
 // taskOptions reads what may stand beside a call or in its "headrace" object,

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -15,12 +14,7 @@ import (
 // TestRecordTaskHistories is no test, see TestRecordHistories.
 func TestRecordTaskHistories(t *testing.T) {
 	t.Parallel()
-	release := os.Getenv(recordVariable)
-	if release == "" {
-		t.Skip("recording is asked for with " + recordVariable)
-	}
-	dir := absolute(t, filepath.Join("../../workflows/testdata/replay", release))
-	require.NoError(t, os.MkdirAll(dir, 0o755))
+	dir := recordings(t)
 	for name, play := range taskScenarios() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -29,12 +29,7 @@ const recordVariable = "HEADRACE_RECORD"
 //	HEADRACE_RECORD=v0.1.0 go test ./internal/e2e -run TestRecordHistories
 func TestRecordHistories(t *testing.T) {
 	t.Parallel()
-	release := os.Getenv(recordVariable)
-	if release == "" {
-		t.Skip("recording is asked for with " + recordVariable)
-	}
-	dir := absolute(t, filepath.Join("../../workflows/testdata/replay", release))
-	require.NoError(t, os.MkdirAll(dir, 0o755))
+	dir := recordings(t)
 	for name, play := range scenarios() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,6 +43,19 @@ func TestRecordHistories(t *testing.T) {
 			}
 		})
 	}
+}
+
+// recordings is the folder of the release that is recorded. Without one, the
+// test is skipped.
+func recordings(t *testing.T) string {
+	t.Helper()
+	release := os.Getenv(recordVariable)
+	if release == "" {
+		t.Skip("recording is asked for with " + recordVariable)
+	}
+	dir := absolute(t, filepath.Join("../../workflows/testdata/replay", release))
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	return dir
 }
 
 // stage is what a scenario plays on.

@@ -97,18 +97,6 @@ func (r *Runner) Stop() {
 	}
 }
 
-// Drain waits until no call is in flight any more, or until ctx ends. Stop
-// first.
-func (r *Runner) Drain(ctx context.Context) {
-	for _, run := range r.all() {
-		select {
-		case <-run.done:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // Close cuts off calls in flight and gives up what is not kept.
 func (r *Runner) Close() {
 	r.Stop()
