@@ -2,11 +2,9 @@ package e2e_test
 
 import (
 	"net/http"
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
 	"github.com/headrace/headrace/internal/devserver"
@@ -17,12 +15,7 @@ import (
 // a batch that has a receiver, and what becomes of the receiver's event.
 func TestRecordHistoriesOfWebhooks(t *testing.T) {
 	t.Parallel()
-	release := os.Getenv(recordVariable)
-	if release == "" {
-		t.Skip("recording is asked for with " + recordVariable)
-	}
-	dir := absolute(t, filepath.Join("../../workflows/testdata/replay", release))
-	require.NoError(t, os.MkdirAll(dir, 0o755))
+	dir := recordings(t)
 	for name, answers := range map[string][]int{
 		"webhook_delivered": {http.StatusBadGateway, http.StatusOK},
 		"webhook_given_up":  {http.StatusGone},
