@@ -5,6 +5,7 @@ import (
 
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/nudge"
 	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
 )
@@ -20,6 +21,9 @@ type Activities struct {
 	// to: who asks there finds the tasks that are under way here.
 	Runner *runner.Runner
 	Host   string
+	// Nudges takes what workflows have to say to this process to those who wait
+	// for it.
+	Nudges *nudge.Board
 	// StopGrace is how long calls in flight may go on when the worker stops. 0
 	// cuts them off at once.
 	StopGrace time.Duration

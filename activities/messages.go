@@ -4,6 +4,7 @@ import (
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/ledger"
 	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/queue"
 	"github.com/headrace/headrace/internal/store"
 )
 
@@ -19,7 +20,15 @@ const (
 	NameTidy        = "Tidy"
 	NameBegin       = "Begin"
 	NameCarry       = "Carry"
+	NameNudge       = "Nudge"
 )
+
+// NudgeInput is the input of Nudge, which waits on the task queue of the one
+// process that it is for.
+type NudgeInput struct {
+	// Subject is the id of the workflow that has something new to say.
+	Subject string `json:"subject"`
+}
 
 // What a lane says to the workflow that it belongs to.
 const (
@@ -31,6 +40,26 @@ const (
 	// which is over.
 	ErrorFenced = "Fenced"
 )
+
+// Of queues. They are named here since workers start them.
+const (
+	// NameQueue is the type of the workflow Queue.
+	NameQueue = "Queue"
+	// UpdateGrant takes a queue.Request and answers with a queue.Grant.
+	UpdateGrant = "grant"
+
+	prefixQueue = "queue_"
+)
+
+// QueueID is the id of the workflow that keeps a queue.
+func QueueID(name string) string { return prefixQueue + name }
+
+// QueueInput is the input of the workflow Queue.
+type QueueInput struct {
+	Name string `json:"name"`
+	// Books is where an earlier run of the same queue left off.
+	Books *queue.Allocator `json:"books,omitempty"`
+}
 
 // Run names a batch and what it keeps in the store.
 type Run = store.Run

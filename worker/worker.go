@@ -66,6 +66,7 @@ func New(c client.Client, a *activities.Activities) *Worker {
 		WorkerStopTimeout: a.StopGrace + stopMargin, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hostSlots,
 	})
 	host.RegisterActivityWithOptions(a.Carry, activity.RegisterOptions{Name: activities.NameCarry})
+	host.RegisterActivityWithOptions(a.Nudge, activity.RegisterOptions{Name: activities.NameNudge})
 	hooks := worker.New(c, activities.WebhookQueue, worker.Options{
 		WorkerStopTimeout: stopMargin, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hookSlots,
 	})

@@ -47,6 +47,25 @@ const (
 	NameCarry = activities.NameCarry
 )
 
+// Of queues.
+const (
+	// NameQueue is the type of the workflow Queue. Its id is QueueID.
+	NameQueue = activities.NameQueue
+	// SignalSet takes a queue.Change.
+	SignalSet = "set"
+	// QueryStatus answers with a queue.Status.
+	QueryStatus = "status"
+	// MemoSettings is the key of the memo that holds the queue.Settings, with or
+	// without a worker at hand.
+	MemoSettings = "settings"
+)
+
+// QueueID is the id of the workflow that keeps a queue.
+func QueueID(name string) string { return activities.QueueID(name) }
+
+// QueueInput is the input of Queue.
+type QueueInput = activities.QueueInput
+
 // Of webhooks.
 const (
 	// NameWebhook is the type of the workflow Webhook. Its id is that of

@@ -123,6 +123,13 @@ var (
 		batch.Duration(5 * time.Second), batch.Duration(30 * time.Second), batch.Duration(2 * time.Minute), batch.Duration(10 * time.Minute),
 		batch.Duration(30 * time.Minute), batch.Duration(time.Hour), batch.Duration(2 * time.Hour),
 	}
+	// nudgeOptions are for one process: if it does not listen, nobody need. Set
+	// the task queue.
+	nudgeOptions = workflow.ActivityOptions{
+		ScheduleToStartTimeout: 3 * time.Second,
+		StartToCloseTimeout:    3 * time.Second,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	}
 	patientRetries = &temporal.RetryPolicy{
 		InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second,
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/headrace/headrace/internal/live"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/llm/provider"
+	"github.com/headrace/headrace/internal/nudge"
 	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/simulator"
 	"github.com/headrace/headrace/internal/store"
@@ -156,7 +157,7 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 	s.runner = runner.New(o)
 	s.onStop(func(context.Context) { s.runner.Close() })
 	w := worker.New(s.temporal, &activities.Activities{
-		Store: s.store, Client: s.provider, Gate: gate, Runner: s.runner, StopGrace: grace, Webhooks: s.webhooks(),
+		Store: s.store, Client: s.provider, Gate: gate, Runner: s.runner, Nudges: &nudge.Board{}, StopGrace: grace, Webhooks: s.webhooks(),
 	})
 	if err := w.Start(); err != nil {
 		return err

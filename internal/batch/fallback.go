@@ -1,0 +1,27 @@
+package batch
+
+import "slices"
+
+// Target is where a call may go instead: another model, another provider, or
+// both. Empty fields stay as they are.
+type Target struct {
+	Model    string `json:"model,omitempty"`
+	Provider string `json:"provider,omitempty"`
+}
+
+// Fallback says what to try when a call does not get its answer.
+type Fallback struct {
+	// Targets are tried in order.
+	Targets []Target `json:"targets,omitempty"`
+	// On are the kinds of errors, see llm.Kind, that make a call fall back.
+	On []string `json:"on,omitempty"`
+}
+
+// MaxTargets bounds Fallback.Targets.
+const MaxTargets = 8
+
+// IsZero reports whether there is nothing to fall back to.
+func (f Fallback) IsZero() bool { return len(f.Targets) == 0 }
+
+// For reports whether a call falls back after an error of a kind.
+func (f Fallback) For(kind string) bool { return slices.Contains(f.On, kind) }
