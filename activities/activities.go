@@ -3,8 +3,7 @@ package activities
 import (
 	"time"
 
-	"github.com/headrace/headrace/internal/limit"
-	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/nudge"
 	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
@@ -14,9 +13,8 @@ import (
 // activities.
 type Activities struct {
 	Store *store.Store
-	// Client makes the calls; all of them pass Gate.
-	Client llm.Client
-	Gate   *limit.Gate
+	// Dispatcher makes the calls.
+	Dispatcher *dispatch.Dispatcher
 	// Runner runs tasks. Host is the task queue that only this process listens
 	// to: who asks there finds the tasks that are under way here.
 	Runner *runner.Runner

@@ -17,7 +17,6 @@ import (
 	"github.com/headrace/headrace/internal/ledger"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/results"
-	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
 )
 
@@ -58,11 +57,11 @@ func newLane(ctx context.Context, a *Activities, in WorkInput) *lane {
 	l.recorder = results.NewRecorder(ctx, a.Store, in.Run, ledger.Holder(in.Lane, attempt))
 	l.pulse = newPulse(ctx, laneBeats, func() any { return l.progress() })
 	o := engine.Options{
-		Hands: in.Hands, Client: a.Client, Gate: &laneGate{pulse: l.pulse, next: a.Gate},
+		Hands: in.Hands, Caller: laneCaller{l},
 		MaxAttempts: in.Options.MaxAttempts, Backoff: llm.DefaultBackoff,
 	}
 	if in.Unmade != nil {
-		o.Client, o.Gate = refuser{in.Unmade}, &laneGate{pulse: l.pulse, next: openGate{}}
+		o.Caller = refuser{l.pulse, in.Unmade}
 	}
 	l.engine = engine.New(o, l, l)
 	return l
@@ -275,10 +274,21 @@ func (l *lane) progress() batch.Progress {
 		InFlight: stats.InFlight, Retrying: stats.Retrying,
 	}
 	if l.in.Unmade == nil {
-		p.WaitingOn = runner.WaitingOn(l.a.Gate.State())
+		p.WaitingOn = l.waitingOn(stats)
 	}
 	if since, err := l.recorder.Trouble(); err != nil {
 		p.WaitingOn = &batch.WaitingOn{Reason: batch.StorageFailing, Message: err.Error(), Since: since.Unix()}
 	}
 	return p
+}
+
+// waitingOn says what holds the lane up. That its queue is busy does so only while
+// it makes no calls at all.
+func (l *lane) waitingOn(stats engine.Stats) *batch.WaitingOn {
+	gate := l.a.Dispatcher.Gate()
+	target := l.a.Dispatcher.Target(l.ticket(engine.Job{}))
+	if w := gate.State(l.in.Options.Queue, target).WaitingOn(); w != nil || stats.InFlight > 0 {
+		return w
+	}
+	return gate.WaitingOn(l.in.Options.Queue, target)
 }

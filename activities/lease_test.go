@@ -8,6 +8,7 @@ import (
 
 	"github.com/headrace/headrace/activities"
 	"github.com/headrace/headrace/internal/batch"
+	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/store"
 )
@@ -21,7 +22,7 @@ func TestALaneBeginsWithOneChunk(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	env := (&testsuite.WorkflowTestSuite{}).NewTestActivityEnvironment()
-	a := &activities.Activities{Store: s, Gate: limit.New()}
+	a := &activities.Activities{Store: s, Dispatcher: dispatch.New(limit.New(limit.Options{}), "provider", nil)}
 	env.RegisterActivity(a.FirstWant)
 	in := activities.WorkInput{Options: batch.DefaultOptions(), Lane: 0, Hands: batch.HandsPerLane}
 

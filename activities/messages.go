@@ -1,6 +1,8 @@
 package activities
 
 import (
+	"time"
+
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/ledger"
 	"github.com/headrace/headrace/internal/openai"
@@ -47,9 +49,14 @@ const (
 	NameQueue = "Queue"
 	// UpdateGrant takes a queue.Request and answers with a queue.Grant.
 	UpdateGrant = "grant"
+	// SignalLeave takes a queue.Request that gives a lease back.
+	SignalLeave = "leave"
 
 	prefixQueue = "queue_"
 )
+
+// queueTaskTimeout is how long a worker may take to decide about a queue.
+const queueTaskTimeout = 5 * time.Second
 
 // QueueID is the id of the workflow that keeps a queue.
 func QueueID(name string) string { return prefixQueue + name }
@@ -88,6 +95,8 @@ type WorkInput struct {
 	Options     batch.Options   `json:"options"`
 	Lane        int             `json:"lane"`
 	Hands       int             `json:"hands"`
+	// Accepted is when the batch was, in unix seconds.
+	Accepted int64 `json:"accepted,omitempty"`
 	// Unmade, if set, makes the lane call nothing: every request that has no
 	// result yet gets this error.
 	Unmade *Unmade `json:"unmade,omitempty"`

@@ -10,8 +10,6 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
-
-	"github.com/headrace/headrace/internal/engine"
 )
 
 // pulse sends the heartbeats of an activity that makes calls: a lane, say. It
@@ -112,21 +110,3 @@ func (p *pulse) await(ctx context.Context) error {
 		}
 	}
 }
-
-// laneGate holds a lane's calls back while it may have lost its lane, and then
-// as the provider's gate does.
-type laneGate struct {
-	pulse *pulse
-	next  engine.Gate
-}
-
-// Enter implements engine.Gate.
-func (g *laneGate) Enter(ctx context.Context) error {
-	if err := g.pulse.await(ctx); err != nil {
-		return err
-	}
-	return g.next.Enter(ctx)
-}
-
-// Leave implements engine.Gate.
-func (g *laneGate) Leave(err error) { g.next.Leave(err) }

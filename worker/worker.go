@@ -45,8 +45,12 @@ const hostSlots = 4096
 // hookSlots bounds the deliveries of webhooks under way at once in this process.
 const hookSlots = 256
 
+// NewHost returns a name for this process, and so for the task queue that nobody
+// else listens to. No two are the same.
+func NewHost() string { return openai.NewID(workflows.TaskQueue + "-") }
+
 // New returns a worker that has not begun. Its activities stop as a.StopGrace
-// says. It sets a.Host.
+// says.
 func New(c client.Client, a *activities.Activities) *Worker {
 	// Otherwise the SDK takes a checksum of the whole binary, which is large: a
 	// third of a second at every start. It asks for it whatever the build id.
@@ -61,7 +65,6 @@ func New(c client.Client, a *activities.Activities) *Worker {
 		StickyScheduleToStartTimeout: time.Second,
 	})
 	register(w, a)
-	a.Host = openai.NewID(workflows.TaskQueue + "-")
 	host := worker.New(c, a.Host, worker.Options{
 		WorkerStopTimeout: a.StopGrace + stopMargin, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hostSlots,
 	})
@@ -79,6 +82,7 @@ func register(w worker.Registry, a *activities.Activities) {
 	w.RegisterWorkflowWithOptions(workflows.Batch, workflow.RegisterOptions{Name: workflows.NameBatch})
 	w.RegisterWorkflowWithOptions(workflows.Webhook, workflow.RegisterOptions{Name: workflows.NameWebhook})
 	w.RegisterWorkflowWithOptions(workflows.Task, workflow.RegisterOptions{Name: workflows.NameTask})
+	w.RegisterWorkflowWithOptions(workflows.Queue, workflow.RegisterOptions{Name: workflows.NameQueue})
 	w.RegisterWorkflowWithOptions(workflows.Key, workflow.RegisterOptions{Name: workflows.NameKey})
 	for name, method := range map[string]any{
 		activities.NamePlan:        a.Plan,

@@ -42,7 +42,7 @@ func (b *batchRun) lanes() []int {
 func (b *batchRun) workInput(hands int) activities.WorkInput {
 	in := activities.WorkInput{
 		Run: b.in.Run, InputFileID: b.object.InputFileID, Endpoint: b.object.Endpoint, Options: b.object.Headrace.Options,
-		Lane: b.ledger.OpenLane(), Hands: hands,
+		Lane: b.ledger.OpenLane(), Hands: hands, Accepted: b.object.CreatedAt,
 	}
 	if b.sweeping {
 		in.Unmade = unmade(b.why)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -17,11 +18,13 @@ import (
 	"github.com/headrace/headrace/api"
 	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/devserver"
+	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/live"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/llm/provider"
 	"github.com/headrace/headrace/internal/nudge"
+	"github.com/headrace/headrace/internal/queue"
 	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/simulator"
 	"github.com/headrace/headrace/internal/store"
@@ -145,10 +148,15 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 	if err := s.callTo(ctx, upstream); err != nil {
 		return err
 	}
-	gate := limit.New()
+	host, nudges := worker.NewHost(), &nudge.Board{}
+	gate := limit.New(limit.Options{
+		Leaser: activities.NewQueues(s.temporal, nudges, host), Worker: host, Label: processName(), Bound: concurrency,
+	})
+	s.onStop(func(context.Context) { gate.Close() })
+	dispatcher := dispatch.New(gate, upstream.Name(), s.provider)
 	s.hub, s.logs = live.NewHub(), streamlog.New(s.store)
 	o := runner.Options{
-		Store: s.store, Client: s.provider, Streamer: s.provider, Logs: s.logs, Gate: gate, Hub: s.hub, Concurrency: concurrency, Backoff: llm.DefaultBackoff,
+		Store: s.store, Dispatcher: dispatcher, Logs: s.logs, Hub: s.hub, Backoff: llm.DefaultBackoff,
 		Notify: activities.TellOfTask(s.temporal),
 	}
 	if !s.outgoing.Tasks.Off() {
@@ -157,13 +165,23 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 	s.runner = runner.New(o)
 	s.onStop(func(context.Context) { s.runner.Close() })
 	w := worker.New(s.temporal, &activities.Activities{
-		Store: s.store, Client: s.provider, Gate: gate, Runner: s.runner, Nudges: &nudge.Board{}, StopGrace: grace, Webhooks: s.webhooks(),
+		Store: s.store, Dispatcher: dispatcher, Runner: s.runner, Host: host, Nudges: nudges, StopGrace: grace, Webhooks: s.webhooks(),
 	})
 	if err := w.Start(); err != nil {
 		return err
 	}
 	s.onStop(func(context.Context) { w.Stop() })
+	gate.Join(queue.Default)
 	return nil
+}
+
+// processName tells people which process this is. It need not be unique.
+func processName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown"
+	}
+	return fmt.Sprintf("%s:%d", name, os.Getpid())
 }
 
 // Times of the HTTP server.

@@ -37,6 +37,8 @@ type WaitingOn struct {
 	Message string `json:"message"` // the provider's or the system's own words
 	Since   int64  `json:"since"`   // unix seconds
 	Until   *int64 `json:"until"`   // unix seconds; null when nobody can tell
+	// Position is that of a task in the line of its queue, from 1.
+	Position *int64 `json:"position,omitempty"`
 }
 
 // Reason names what a run waits for.
@@ -54,6 +56,18 @@ const (
 	Exhausted Reason = "exhausted"
 	// StorageFailing: results cannot be written, the disk is full for example.
 	StorageFailing Reason = "storage_failing"
+	// ProviderFailing: the provider fails every call.
+	ProviderFailing Reason = "provider_failing"
+	// Paused: somebody has paused the run or its queue.
+	Paused Reason = "paused"
+	// ConcurrencyLimit: as many calls are in flight as the queue allows.
+	ConcurrencyLimit Reason = "concurrency_limit"
+	// RequestLimit: the queue's requests per minute are used up.
+	RequestLimit Reason = "request_limit"
+	// TokenLimit: the queue's tokens per minute are used up.
+	TokenLimit Reason = "token_limit"
+	// QueueUnavailable: nobody can tell what the queue allows.
+	QueueUnavailable Reason = "queue_unavailable"
 )
 
 // Progress is what one lane has done so far, over all its attempts. Counts

@@ -33,6 +33,12 @@ type Options struct {
 	MaxAttempts int `json:"max_attempts"`
 	// Timeout bounds one call.
 	Timeout Duration `json:"timeout"`
+	// Queue names the limits that calls keep to; "" is the default queue.
+	Queue string `json:"queue,omitempty"`
+	// Priority orders the calls of a queue, the larger first.
+	Priority int `json:"priority,omitempty"`
+	// Fallback is where calls go that do not get their answer.
+	Fallback Fallback `json:"fallback,omitzero"`
 }
 
 // DefaultOptions are those of a batch that asks for nothing.

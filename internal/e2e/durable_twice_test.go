@@ -15,6 +15,7 @@ import (
 
 	"github.com/headrace/headrace/activities"
 	"github.com/headrace/headrace/internal/devserver"
+	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/llm/provider"
 	"github.com/headrace/headrace/internal/openai"
@@ -58,7 +59,7 @@ func (c *cluster) forgetfulWorker(upstream string) {
 	})
 	require.NoError(c.t, err)
 	c.t.Cleanup(sdk.Close)
-	a := &activities.Activities{Store: s, Client: p, Gate: limit.New()}
+	a := &activities.Activities{Store: s, Dispatcher: dispatch.New(limit.New(limit.Options{}), "provider", p)}
 	w := worker.New(sdk, activities.TaskQueue, worker.Options{})
 	w.RegisterWorkflowWithOptions(workflows.Batch, workflow.RegisterOptions{Name: workflows.NameBatch})
 	for name, do := range map[string]any{

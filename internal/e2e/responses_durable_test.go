@@ -147,7 +147,7 @@ func TestAResponseThatFailsSaysSo(t *testing.T) {
 	s := shared(t)
 	for directive, calls := range map[string]int{"status=400;code=invalid_prompt": 1, "status=500": 2} {
 		sent := fmt.Sprintf(`{"model":"m","input":%q,"user":"sim:%s"`, unique("Fails"), directive)
-		id := s.respond(t, sent+`,"background":true,"headrace":{"max_attempts":2}}`).Get("id").Str
+		id := s.respond(t, sent+`,"background":true,"headrace":{"max_attempts":2,"queue":"failing-responses"}}`).Get("id").Str
 		o := s.responded(t, id)
 		require.Equal(t, "failed", o.Get("status").Str)
 		require.NotEmpty(t, o.Get("error.message").Str)
@@ -157,7 +157,7 @@ func TestAResponseThatFailsSaysSo(t *testing.T) {
 		require.Equal(t, http.StatusOK, r.status)
 		require.Equal(t, o.Raw, string(r.body))
 
-		stream := s.open(t, http.MethodPost, "/v1/responses", sent+`,"background":true,"stream":true,"headrace":{"max_attempts":2}}`)
+		stream := s.open(t, http.MethodPost, "/v1/responses", sent+`,"background":true,"stream":true,"headrace":{"max_attempts":2,"queue":"failing-responses"}}`)
 		all := stream.rest()
 		id = requireTold(t, all)
 		require.Equal(t, "response.failed", all[len(all)-1].name)

@@ -152,7 +152,7 @@ func TestFailuresThatPassAreTriedAgainAndLogged(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	body := directed(fmt.Sprintf("Fails twice from %d on", time.Now().UnixNano()), "status=500;fail=2")
-	o := s.completed(t, s.addID(t, chatTask(body, "")))
+	o := s.completed(t, s.addID(t, chatTask(body, `,"queue":"failing-twice"`)))
 	attempts := o.Get("attempts").Array()
 	require.Len(t, attempts, 3)
 	for _, a := range attempts[:2] {
@@ -169,7 +169,7 @@ func TestATaskFailsAfterItsLastAttempt(t *testing.T) {
 	s := shared(t)
 	for name, directive := range map[string]string{"errors": "status=500", "cut off": "cut", "no JSON": "half", "a web page": "html"} {
 		body := directed(fmt.Sprintf("Never succeeds: %s, since %d", name, time.Now().UnixNano()), directive)
-		o := s.ended(t, s.addID(t, chatTask(body, `,"max_attempts":2`)))
+		o := s.ended(t, s.addID(t, chatTask(body, `,"max_attempts":2,"queue":"failing-`+strings.ReplaceAll(name, " ", "-")+`"`)))
 		require.Equal(t, "failed", o.Get("status").Str, "%s: %s", name, o.Raw)
 		require.Len(t, o.Get("attempts").Array(), 2, name)
 		require.Equal(t, 2, s.upstream.Calls([]byte(body)), name)
@@ -181,7 +181,7 @@ func TestATimeoutBoundsOneCall(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	begun := time.Now()
-	o := s.ended(t, s.addID(t, chatTask(directed("Stalls", "stall"), `,"timeout":"1s","max_attempts":2`)))
+	o := s.ended(t, s.addID(t, chatTask(directed("Stalls", "stall"), `,"timeout":"1s","max_attempts":2,"queue":"stalling"`)))
 	require.Equal(t, "failed", o.Get("status").Str, "%s", o.Raw)
 	require.GreaterOrEqual(t, time.Since(begun), 2*time.Second)
 	attempts := o.Get("attempts").Array()

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/headrace/internal/engine"
-	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/llm"
 )
 
@@ -38,7 +37,7 @@ func (drain) Put(context.Context, engine.Outcome) error { return nil }
 // BenchmarkEngine measures what the engine and the gate cost a call.
 func BenchmarkEngine(b *testing.B) {
 	e := engine.New(engine.Options{
-		Hands: 64, Client: answer{}, Gate: limit.New(), MaxAttempts: 1, Backoff: llm.DefaultBackoff,
+		Hands: 64, Caller: newCaller(answer{}), MaxAttempts: 1, Backoff: llm.DefaultBackoff,
 	}, &supply{left: b.N}, drain{})
 	b.ReportAllocs()
 	require.NoError(b, e.Run(b.Context()))

@@ -2,11 +2,11 @@
 // so many calls in flight, tries again what is worth trying, and hands every
 // request's outcome to a sink. It is plain Go: no Temporal, no store, no HTTP.
 //
-//	Source ──► queue ──► hands ──► Gate ──► llm.Client ──► Sink
-//	             ▲                              │
-//	             └────────── backoff ◄──────────┘
+//	Source ──► queue ──► hands ──► Caller ──► Sink
+//	             ▲                   │
+//	             └───── backoff ◄────┘
 //
 // The engine asks its source for more before it runs dry, and waits for its
-// sink when that falls behind. It may import internal/llm and internal/limit.
+// sink when that falls behind. It may import internal/llm.
 // Read engine.go, then hand.go, then queue.go.
 package engine

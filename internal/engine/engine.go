@@ -52,18 +52,20 @@ type Sink interface {
 	Put(ctx context.Context, o Outcome) error
 }
 
-// Gate decides when a call may start, see limit.Gate.
-type Gate interface {
-	Enter(ctx context.Context) error
-	Leave(err error)
+// Caller makes calls, when they may be made.
+type Caller interface {
+	// Call makes a job's call as soon as it may, once, and tells flying how many
+	// calls are in flight more or less. The end of ctx cuts the call off, that of
+	// starting ends the wait for its turn; either is returned as it is. Any other
+	// error is an *llm.Error.
+	Call(ctx, starting context.Context, j Job, flying func(int)) (llm.Response, error)
 }
 
 // Options configures an Engine. All fields are needed.
 type Options struct {
 	// Hands is the number of calls kept in flight.
 	Hands  int
-	Client llm.Client
-	Gate   Gate
+	Caller Caller
 	// MaxAttempts bounds the tries of a job whose errors are transient.
 	MaxAttempts int
 	Backoff     llm.Backoff

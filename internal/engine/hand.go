@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"github.com/headrace/headrace/internal/llm"
 )
@@ -14,21 +15,18 @@ func (e *Engine) work(ctx, starting context.Context) error {
 		if !ok {
 			return nil
 		}
-		if e.o.Gate.Enter(starting) != nil {
-			return nil
-		}
-		e.inFlight.Add(1)
-		response, err := e.o.Client.Call(ctx, t.job.Request)
-		e.inFlight.Add(-1)
-		e.o.Gate.Leave(err)
-		if ctx.Err() != nil && err != nil {
-			return nil // cut off
+		response, err := e.o.Caller.Call(ctx, starting, t.job, e.flying)
+		if err != nil && (ctx.Err() != nil || starting.Err() != nil && errors.Is(err, starting.Err())) {
+			return nil // cut off, or not begun
 		}
 		if err := e.settle(ctx, t, response, err); err != nil {
 			return err
 		}
 	}
 }
+
+// flying books calls that begin or, with a negative number, end.
+func (e *Engine) flying(n int) { e.inFlight.Add(int64(n)) }
 
 // settle puts a task back into the queue or its outcome into the sink.
 func (e *Engine) settle(ctx context.Context, t task, response llm.Response, err error) error {
@@ -40,6 +38,10 @@ func (e *Engine) settle(ctx context.Context, t task, response llm.Response, err 
 			e.queue.again(t) // the gate knows when
 			return nil
 		case llm.Transient:
+			if failed.Uncounted {
+				e.queue.later(t, max(e.o.Backoff.After(1), failed.RetryAfter))
+				return nil
+			}
 			if t.attempts++; t.attempts < e.o.MaxAttempts {
 				wait := max(e.o.Backoff.After(t.attempts), failed.RetryAfter)
 				e.queue.later(t, wait)

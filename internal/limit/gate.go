@@ -1,217 +1,267 @@
 package limit
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
+	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/queue"
 )
 
-// Gate decides when a call may start. The zero value is not usable; see New.
-// It is safe for concurrent use.
-//
-// A gate is in one of three states. Open: calls pass, at most window of them at
-// a time once the provider has throttled. Cooling: the provider asked to wait
-// until a time; nothing passes. Held: the provider cannot be used, because it
-// is unreachable, refuses the key or serves no more; one call at a time passes
-// as a probe, and the first that gets through opens the gate.
+// Ticket says what decides when a call may start.
+type Ticket struct {
+	Queue string // "" is queue.Default
+	// Provider names whom the call goes to, "" one that this gate knows nothing of.
+	Provider string
+	Project  string
+	// Flow is the run that the call belongs to: calls of one are in order, and
+	// flows of a project are served fairly.
+	Flow     string
+	Priority int   // larger first; below zero are batches
+	Accepted int64 // when, in unix ms
+	Order    int64 // within what was accepted together
+	// Model and Body are what the tokens of the call are estimated from.
+	Model string
+	Body  []byte
+	// Bounded calls are limited to as many as the process takes at once.
+	Bounded bool
+	// Patience bounds how long the call waits for its provider; 0 is forever.
+	Patience time.Duration
+}
+
+// Leaser asks the allocators of queues, see queue.Allocator.Ask.
+type Leaser interface {
+	// Lease says r to the allocator of a queue and returns its answer. It may be
+	// called at once for several queues, and once at a time for each.
+	Lease(ctx context.Context, name string, r queue.Request) (queue.Grant, error)
+	// Nudges has something in it whenever the allocator wants to be asked. Stop
+	// listening in the end.
+	Nudges(name string) (nudges <-chan struct{}, stop func())
+}
+
+// Options configures a Gate.
+type Options struct {
+	// Leaser asks for what queues allow; without one they allow everything.
+	Leaser Leaser
+	// Worker names this process, as no other is or was named; Label is for people.
+	Worker, Label string
+	// Bound is the most Bounded calls, 0 for no bound.
+	Bound int
+}
+
+// Gate decides when a call may start. It is safe for concurrent use. Close it in
+// the end.
 type Gate struct {
-	mu       sync.Mutex
-	changed  chan struct{} // closed and replaced when waiting calls should look again
-	inFlight int
+	o      Options
+	ctx    context.Context //nolint:containedctx // the gate's life
+	cancel context.CancelFunc
+	leases sync.WaitGroup
 
-	window    float64 // calls in flight allowed; 0 means no bound
-	coolUntil time.Time
-	throttles int // in a row, for providers that do not say how long to wait
-
-	hold *hold
-	why  State
+	mu     sync.Mutex
+	lines  map[string]*line
+	room   int // for Bounded calls
+	models map[string]*estimate
 }
 
-// hold is the state of a held gate.
-type hold struct {
-	kind    llm.Kind
-	probing bool
-	probeAt time.Time
-	backoff time.Duration
+// New returns a gate that has leased nothing yet.
+func New(o Options) *Gate {
+	g := &Gate{o: o, lines: map[string]*line{}, room: cmp.Or(o.Bound, 1<<30), models: map[string]*estimate{}}
+	g.ctx, g.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // Close ends it
+	return g
 }
 
-// State says why a gate is closed. The zero State is an open gate.
-type State struct {
-	Kind    llm.Kind
-	Message string // the provider's
-	Since   time.Time
-	Until   time.Time // zero if nobody can tell
+// Close gives back what the gate has leased. No call is to be under way.
+func (g *Gate) Close() {
+	g.cancel()
+	g.leases.Wait()
 }
 
-// Closed reports whether the state is that of a closed gate.
-func (s State) Closed() bool { return !s.Since.IsZero() }
-
-// New returns an open gate.
-func New() *Gate { return &Gate{changed: make(chan struct{})} }
-
-// Pauses of a gate whose provider does not say how long to wait, and of probes.
-const (
-	firstPause       = time.Second
-	longestPause     = time.Minute
-	unreachablePause = 5 * time.Second // a refused connection costs next to nothing
-	smallestWindow   = 1
-)
-
-// Enter waits until a call may start, or returns the error of ctx. Each Enter
-// that succeeds is followed by one Leave.
-func (g *Gate) Enter(ctx context.Context) error {
-	for {
-		wait, changed := g.try()
-		if wait == 0 {
-			return nil
-		}
-		if err := sleep(ctx, wait, changed); err != nil {
-			return err
-		}
-	}
-}
-
-// noTimer waits for a change alone.
-const noTimer = time.Duration(-1)
-
-// try lets a call in, or returns how long to wait before the next try.
-func (g *Gate) try() (time.Duration, <-chan struct{}) {
+// Join begins to lease what a queue allows, so that its first call need not wait.
+func (g *Gate) Join(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := time.Now()
-	switch {
-	case g.hold != nil && g.hold.probing:
-		return noTimer, g.changed
-	case g.hold != nil && now.Before(g.hold.probeAt):
-		return g.hold.probeAt.Sub(now), g.changed
-	case g.hold == nil && now.Before(g.coolUntil):
-		return g.coolUntil.Sub(now), g.changed
-	case g.hold == nil && g.window > 0 && float64(g.inFlight+1) > g.window:
-		return noTimer, g.changed
-	}
-	if g.hold != nil {
-		g.hold.probing = true
-	} else {
-		g.why = State{}
-	}
-	g.inFlight++
-	return 0, nil
+	g.line(name)
 }
 
-func sleep(ctx context.Context, wait time.Duration, changed <-chan struct{}) error {
-	var tick <-chan time.Time
-	if wait != noTimer {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		tick = timer.C
+// ClosedError is why a call that was not to wait for long is not to be made now.
+type ClosedError struct{ State }
+
+// Error implements the error interface.
+func (e *ClosedError) Error() string {
+	return fmt.Sprintf("the provider takes no calls: %s: %s", e.Kind, e.Message)
+}
+
+// Pass is what a call has that was let in. Each is followed by one Leave.
+type Pass struct {
+	line     *line
+	up       *upstream
+	key      callKey
+	class    queue.Class
+	provider string
+	bounded  bool
+
+	model      string
+	bytes      int
+	reserved   int64 // tokens
+	generation int64 // of the lease
+	held       *held // in a limited queue
+}
+
+// ErrLeaseEnded is the cause with which a call is cut off whose queue may have
+// given its permit to another process.
+var ErrLeaseEnded = errors.New("the lease of the queue has ended")
+
+// Context is that of the call: it ends with ctx, or with ErrLeaseEnded as its cause
+// when the lease does under which the call was let in. Call stop in the end.
+func (p *Pass) Context(ctx context.Context) (_ context.Context, stop func()) {
+	if p.held == nil {
+		return ctx, func() {}
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-changed:
-	case <-tick:
+	ctx, cancel := context.WithCancelCause(ctx)
+	p.held.mu.Lock()
+	defer p.held.mu.Unlock()
+	if p.held.cancel = cancel; p.held.lost {
+		cancel(ErrLeaseEnded)
+	}
+	return ctx, func() { cancel(nil) }
+}
+
+// held is what can take a pass back.
+type held struct {
+	mu     sync.Mutex
+	lost   bool
+	cancel context.CancelCauseFunc
+}
+
+func (h *held) lose() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.lost = true; h.cancel != nil {
+		h.cancel(ErrLeaseEnded)
+	}
+}
+
+// Enter waits until a call may start, or returns the error of ctx, or a
+// *ClosedError to a call that is not patient.
+func (g *Gate) Enter(ctx context.Context, t Ticket) (Pass, error) {
+	t.Queue = cmp.Or(t.Queue, queue.Default)
+	g.mu.Lock()
+	l := g.line(t.Queue)
+	if pass, ok := l.enter(&t); ok {
+		g.mu.Unlock()
+		return pass, nil
+	}
+	w, err := l.join(&t)
+	g.mu.Unlock()
+	if err != nil {
+		return Pass{}, err
+	}
+	return w.wait(ctx)
+}
+
+// Leave ends a call that Enter let in. err is what the call came to: nil, an
+// *llm.Error, or another error for a call that was cut off; usage is what it cost.
+// It reports whether a failure is the request's own, an attempt, rather than the
+// provider's. A Bounded call keeps its place in the process until Release.
+func (g *Gate) Leave(p *Pass, err error, usage openai.Usage) (counts bool) {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l, counts := p.line, true
+	if _, answered := err.(*llm.Error); err != nil && !answered { //nolint:errorlint // clients return it unwrapped
+		usage.TotalTokens = p.reserved // cut off: nobody knows, but it was not nothing
+	} else if err == nil && p.reserved > 0 {
+		g.learn(p, usage)
+	}
+	l.settle(p, usage)
+	if p.up != nil {
+		outcome := p.up.leave(now, p.key, err, l.paced())
+		counts = outcome.counts
+		if outcome.closed > 0 {
+			e := err.(*llm.Error) //nolint:errorlint,forcetypeassert // only these close
+			l.report(queue.Closing{Provider: p.provider, Message: e.Message, For: outcome.closed.Milliseconds()})
+		}
+	}
+	if l.waiting.All() > 0 {
+		l.pump()
+	}
+	l.maybeAsk()
+	return counts
+}
+
+// Release gives the place of a Bounded call back.
+func (g *Gate) Release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.room++
+	for _, l := range g.lines {
+		if l.waiting.All() > 0 {
+			l.pump()
+		}
+	}
+}
+
+// State returns why calls of a queue to a provider do not pass.
+func (g *Gate) State(name, provider string) State {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if l := g.lines[cmp.Or(name, queue.Default)]; l != nil && l.ups[provider] != nil {
+		return l.ups[provider].state(time.Now())
+	}
+	return State{}
+}
+
+// WaitingOn says what a call waits for, nil if it need not wait: its provider, or
+// what its queue allows.
+func (g *Gate) WaitingOn(name, provider string) *batch.WaitingOn {
+	if s := g.State(name, provider); s.Closed() {
+		return s.WaitingOn()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if l := g.lines[cmp.Or(name, queue.Default)]; l != nil {
+		return l.waitingOn()
 	}
 	return nil
 }
 
-// Leave ends a call that Enter let in. err is what the call came to: nil, an
-// *llm.Error, or another error for a call that was cut off.
-func (g *Gate) Leave(err error) {
+// Position is the place of a waiting call in its line in this process, from 1; 0 if
+// it does not wait.
+func (g *Gate) Position(t Ticket) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.inFlight--
-	probe := g.hold != nil && g.hold.probing
-	e, failed := err.(*llm.Error) //nolint:errorlint // clients return it unwrapped, and this path is hot
-	switch {
-	case err != nil && !failed: // cut off: says nothing of the provider
-		if probe {
-			g.hold.probing = false
-		}
-	case failed && e.Kind == llm.Throttled:
-		g.throttled(e)
-	case failed && (e.Kind == llm.Exhausted || e.Kind == llm.Refused || e.Kind == llm.Unreachable):
-		g.held(e, probe)
-	case failed && e.Kind == llm.Transient && e.Status == 0 && probe: // connected, but not served
-		g.held(e, probe)
-	default:
-		g.answered()
+	if l := g.lines[cmp.Or(t.Queue, queue.Default)]; l != nil {
+		return l.position(&t)
 	}
-	if g.window > 0 || probe {
-		g.wake()
-	}
+	return 0
 }
 
-// answered is a call that the provider served, well or badly.
-func (g *Gate) answered() {
-	if g.hold != nil {
-		g.hold, g.why = nil, State{}
-		g.wake()
-	}
-	g.throttles = 0
-	if g.window > 0 {
-		g.window += 1 / g.window // one more a round, as TCP does
-	}
-}
-
-// throttled closes the gate as long as the provider asks, and halves the
-// window. Answers to calls that were under way when it closed do no more than
-// prolong the wait.
-func (g *Gate) throttled(e *llm.Error) {
-	now := time.Now()
-	pause := e.RetryAfter
-	if !now.Before(g.coolUntil) {
-		g.throttles++
-		g.window = max(float64(g.inFlight+1)/2, smallestWindow)
-		g.why = State{Since: now}
-	}
-	if pause == 0 {
-		pause = min(firstPause<<min(max(g.throttles-1, 0), 6), longestPause)
-	}
-	if until := now.Add(pause); until.After(g.coolUntil) {
-		g.coolUntil = until
-	}
-	g.hold = nil // a provider that throttles serves
-	g.why.Kind, g.why.Message, g.why.Until = llm.Throttled, e.Message, g.coolUntil
-	g.wake()
-}
-
-// held closes the gate to all but probes, or puts off the next one.
-func (g *Gate) held(e *llm.Error, probe bool) {
-	now := time.Now()
-	switch {
-	case g.hold == nil:
-		g.hold = &hold{kind: e.Kind, backoff: firstPause}
-		g.why = State{Since: now}
-	case !probe:
-		return // was under way when the gate closed
-	default:
-		g.hold.probing = false
-		g.hold.backoff *= 2
-	}
-	longest := longestPause
-	if e.Kind == llm.Unreachable {
-		longest = unreachablePause
-	}
-	g.hold.backoff = min(g.hold.backoff, longest)
-	g.hold.kind, g.hold.probeAt = e.Kind, now.Add(g.hold.backoff)
-	g.why.Kind, g.why.Message = e.Kind, e.Message
-	g.wake()
-}
-
-// wake makes every waiting call look again.
-func (g *Gate) wake() {
-	close(g.changed)
-	g.changed = make(chan struct{})
-}
-
-// State returns why the gate is closed.
-func (g *Gate) State() State {
+// Settings are those of a queue as far as this process knows.
+func (g *Gate) Settings(name string) queue.Settings {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.hold == nil && !time.Now().Before(g.coolUntil) {
-		return State{}
+	if l := g.lines[cmp.Or(name, queue.Default)]; l != nil {
+		return l.settings
 	}
-	return g.why
+	return queue.Settings{}
+}
+
+// line returns the line of a queue. Whoever calls it holds the lock.
+func (g *Gate) line(name string) *line {
+	l := g.lines[name]
+	if l == nil {
+		l = newLine(g, name)
+		g.lines[name] = l
+	}
+	if g.o.Leaser != nil && !l.kept {
+		l.kept = true
+		g.leases.Go(l.keep)
+	}
+	return l
 }

@@ -65,6 +65,9 @@ type Error struct {
 	RetryAfter time.Duration
 	// Err is the cause when no whole response came.
 	Err error
+	// Uncounted says that the failure is the provider's rather than the request's,
+	// which loses no attempt by it. Who makes calls one by one cannot tell.
+	Uncounted bool
 }
 
 // Error implements the error interface.

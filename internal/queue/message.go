@@ -57,8 +57,12 @@ type Request struct {
 	Waiting  Counts `json:"waiting"`
 	// Oldest is for how long the call has waited that waits longest, in ms.
 	Oldest int64 `json:"oldest,omitempty"`
-	// First is when the call was accepted that is next in order, in unix ms.
-	First int64 `json:"first,omitempty"`
+	// First is when the call was accepted that is next in order, in unix ms, and
+	// FirstClass its class.
+	First      int64 `json:"first,omitempty"`
+	FirstClass Class `json:"first_class,omitempty"`
+	// Weight is the sum of the weights of the projects whose calls wait; 0 is 1.
+	Weight int64 `json:"weight,omitempty"`
 
 	// Requests and Tokens are what has been spent of this lease's budgets since it
 	// began: calls that were started; tokens of answers, and of calls in flight

@@ -26,7 +26,7 @@ type Settings struct {
 const (
 	ConcurrencyLimit = 100_000
 	RPMLimit         = 100_000_000
-	TPMLimit         = 100_000_000_000
+	TPMLimit         = 10_000_000_000
 	WeightLimit      = 1000
 )
 

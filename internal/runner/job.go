@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/internal/batch"
+	"github.com/headrace/headrace/internal/dispatch"
+	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/record"
 	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/task"
@@ -29,6 +32,7 @@ type job struct {
 	parent *Run
 	n      int
 	spec   task.Spec
+	model  string         // that the body names
 	result *record.Result // of an earlier worker
 
 	arrived time.Time
@@ -40,7 +44,7 @@ type job struct {
 	log    *streamlog.Log // nil while it is not open
 	logged bool           // there are frames in the log since the last restart
 
-	permitted atomic.Bool // it has a permit
+	permitted atomic.Bool // it has a place among the calls of this process
 
 	mu       sync.Mutex
 	started  int64 // unix seconds, 0 before the first call
@@ -55,6 +59,9 @@ func newJob(r *Run, item task.Item, earlier task.Again) *job {
 	j := &job{
 		parent: r, n: item.N, spec: item.Spec, arrived: time.Now(),
 		started: earlier.StartedAt, tries: earlier.Tries, attempts: slices.Clone(earlier.Attempts),
+	}
+	if !j.spec.HTTP() {
+		j.model = j.spec.Model()
 	}
 	ctx, cancel := context.WithCancelCause(r.runner.ctx)
 	j.ctx, j.cancel = ctx, cancel
@@ -80,14 +87,11 @@ func (j *job) run() {
 		context.AfterFunc(j.ctx, land)
 	}
 	for {
-		leave, ok := j.enter()
-		if !ok {
+		a, begun, err := j.attempt()
+		if begun.IsZero() {
+			j.notBegun(err)
 			return
 		}
-		j.begin()
-		begun := time.Now()
-		a, err := j.call()
-		leave(err)
 		if j.settle(a, err, begun) {
 			return
 		}
@@ -110,31 +114,51 @@ func (j *job) due() bool {
 	}
 }
 
-// enter waits until a call may start. It returns false when the task has been
-// settled, handed back or left to others instead.
-func (j *job) enter() (leave func(error), ok bool) {
+// attempt makes one call as soon as it may. begun is when it started, zero if it
+// did not: then err says why.
+func (j *job) attempt() (a llm.Response, begun time.Time, err error) {
 	r := j.parent.runner
-	ctx, stop := j.untilCall()
+	starting, stop := j.untilCall()
 	defer stop()
-	r.o.Hub.Pressure.Yield(ctx, j.arrived.Add(longestYield))
-	if err := r.permits.acquire(ctx, j.spec.Priority); err != nil {
-		j.stopWaiting()
-		return nil, false
+	r.o.Hub.Pressure.Yield(starting, j.arrived.Add(longestYield))
+	a, err = r.o.Dispatcher.Do(j.ctx, starting, &dispatch.Call{
+		Ticket: j.ticket(), Fallback: j.spec.Fallback, Elsewhere: j.spec.HTTP(),
+		Request: llm.Request{
+			Endpoint: openai.Endpoint(j.spec.URL), Model: j.model, Body: []byte(j.spec.Body), Timeout: j.spec.CallTimeout(),
+		},
+		Ready: j.ready,
+		Began: func() {
+			begun = time.Now()
+			j.begin()
+		},
+		Make: j.call,
+	})
+	if err == nil {
+		j.permitted.Store(true)
 	}
-	j.permitted.Store(true)
-	through, err := j.pass(ctx)
-	switch {
-	case err == nil && j.parent.starting.Err() == nil:
-		return through, true
-	case err == nil: // a permit was there for one that has been stopped already
-		through(context.Canceled)
-		j.stopWaiting()
-	case ctx.Err() != nil:
-		j.stopWaiting()
-	default:
-		j.waitForProvider()
+	return a, begun, err
+}
+
+// notBegun ends a task whose call could not be started.
+func (j *job) notBegun(err error) {
+	if closed, ok := errors.AsType[*limit.ClosedError](err); ok && j.ctx.Err() == nil {
+		j.waitForProvider(closed.State)
+		return
 	}
-	return nil, false
+	j.stopWaiting()
+}
+
+// ticket says when the task's calls may be made.
+func (j *job) ticket() limit.Ticket {
+	t := limit.Ticket{
+		Queue: j.spec.Queue, Project: j.parent.part.Project, Priority: j.spec.Priority,
+		Accepted: int64(j.parent.created), Order: int64(j.n), Bounded: true,
+	}
+	if !j.spec.HTTP() {
+		t.Model, t.Patience = j.model, patience
+		t.Provider = j.parent.runner.o.Dispatcher.Target(t)
+	}
+	return t
 }
 
 // release gives the task's permit back, if it has one. A task whose call has
@@ -143,35 +167,18 @@ func (j *job) enter() (leave func(error), ok bool) {
 // calls back.
 func (j *job) release() {
 	if j.permitted.Swap(false) {
-		j.parent.runner.permits.release()
+		j.parent.runner.o.Dispatcher.Gate().Release()
 	}
 }
 
-// pass waits, with a permit, for whatever else must be in order before a call.
-// It waits for the provider no longer than patience.
-func (j *job) pass(ctx context.Context) (leave func(error), err error) {
-	r := j.parent.runner
-	if err := r.journal.Await(ctx); err != nil {
-		return nil, err
+// ready waits until calls may be made as far as the store and those who wait for
+// the task are concerned.
+func (j *job) ready(ctx context.Context) error {
+	if err := j.parent.runner.journal.Await(ctx); err != nil {
+		return err
 	}
-	if err := j.parent.await(ctx); err != nil {
-		return nil, err
-	}
-	if j.spec.HTTP() {
-		return func(error) {}, nil
-	}
-	if time.Until(r.o.Gate.State().Until) > patience {
-		return nil, errClosed
-	}
-	patient, end := context.WithTimeout(ctx, patience)
-	defer end()
-	return r.o.Gate.Leave, r.o.Gate.Enter(patient)
+	return j.parent.await(ctx)
 }
-
-// errClosed is that of a gate which is known to stay closed for longer than a
-// task waits here. Handed back at once, the task remembers for how long, also
-// if this process is killed, and holds no permit.
-var errClosed = errors.New("the provider asked for a long pause")
 
 // untilCall is the context of whatever comes before a call: it ends with the
 // task, and when no more calls are to be started.
@@ -216,13 +223,12 @@ func (j *job) gaveUp() bool {
 }
 
 // waitForProvider hands a task back until the provider can be used.
-func (j *job) waitForProvider() {
-	state := j.parent.runner.o.Gate.State()
+func (j *job) waitForProvider(state limit.State) {
 	until := time.Now().Add(min(max(comeBack, time.Since(state.Since)/4), longestAway))
 	if state.Until.After(time.Now()) {
 		until = state.Until
 	}
-	j.handBack(until, WaitingOn(state))
+	j.handBack(until, state.WaitingOn())
 }
 
 // handBack ends a task until its time has come.
@@ -291,10 +297,15 @@ func (j *job) waitingOn() *batch.WaitingOn {
 	if since, err := j.parent.runner.journal.Trouble(); err != nil {
 		return &batch.WaitingOn{Reason: batch.StorageFailing, Message: err.Error(), Since: since.Unix()}
 	}
-	if state := j.parent.runner.o.Gate.State(); state.Closed() && !j.spec.HTTP() {
-		return WaitingOn(state)
+	gate, t := j.parent.runner.o.Dispatcher.Gate(), j.ticket()
+	w := gate.WaitingOn(t.Queue, t.Provider)
+	if w == nil {
+		return j.waiting
 	}
-	return j.waiting
+	if at := gate.Position(t); at > 0 {
+		w.Position = &at
+	}
+	return w
 }
 
 // progress tells how the task stands, false if there is nothing to tell.
@@ -321,7 +332,7 @@ func (j *job) note(begun time.Time, failed *llm.Error, wait time.Duration) {
 	if len(j.attempts) > attemptsKept {
 		j.attempts = slices.Clone(j.attempts[len(j.attempts)-attemptsKept:])
 	}
-	if failed != nil && failed.Kind == llm.Transient {
+	if failed != nil && failed.Kind == llm.Transient && !failed.Uncounted {
 		j.tries++
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/headrace/headrace/internal/limit"
+	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/live"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/record"
@@ -17,25 +17,21 @@ import (
 // Options configures a Runner.
 type Options struct {
 	Store *store.Store
-	// Client makes the calls to the provider; all of them pass Gate.
-	Client llm.Client
-	Gate   *limit.Gate
-	// Streamer makes those whose answers are streams, which are kept in Logs.
-	Streamer llm.Streamer
-	Logs     *streamlog.Logs
+	// Dispatcher makes the calls. Those whose answers are streams are kept in Logs.
+	Dispatcher *dispatch.Dispatcher
+	Logs       *streamlog.Logs
 	// HTTP makes the calls of HTTP tasks; nil refuses them.
 	HTTP HTTPCaller
 	// Hub is told what becomes of tasks; nil for nobody.
 	Hub *live.Hub
 	// Notify is called for each task with a webhook once its result is kept. It
 	// returns when the delivery is somebody's business, or with the error of ctx.
-	Notify func(ctx context.Context, project string, o task.Object) error
-	// Concurrency is the most calls in flight.
-	Concurrency int
-	Backoff     llm.Backoff
+	Notify  func(ctx context.Context, project string, o task.Object) error
+	Backoff llm.Backoff
 }
 
-// DefaultConcurrency is that of a worker that is not told otherwise.
+// DefaultConcurrency is the most calls of tasks in flight in a worker that is not
+// told otherwise, see limit.Options.
 const DefaultConcurrency = 512
 
 // Times of runs.
@@ -61,7 +57,6 @@ const (
 type Runner struct {
 	o       Options
 	journal *record.Journal
-	permits *permits
 
 	ctx    context.Context //nolint:containedctx // calls outlive the activity that began them
 	cancel context.CancelFunc
@@ -78,7 +73,7 @@ func New(o Options) *Runner {
 		o.Hub = live.NewHub()
 	}
 	r := &Runner{
-		o: o, journal: record.NewJournal(o.Store), permits: &permits{free: o.Concurrency}, runs: map[task.Part]*Run{},
+		o: o, journal: record.NewJournal(o.Store), runs: map[task.Part]*Run{},
 		flights: map[string]chan struct{}{},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // Close ends it

@@ -13,8 +13,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/internal/batch"
+	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/record"
 	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
@@ -26,6 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // provider is scripted: answer says what the n-th call of a body comes to, from
 // 1.
 type provider struct {
+	llm.Streamer
+
 	answer func(ctx context.Context, body string, n int) (llm.Response, error)
 
 	mu       sync.Mutex
@@ -73,10 +77,15 @@ func setup(t *testing.T) *testBundle {
 	}
 }
 
+// dispatcher makes so many calls of tasks at once.
+func (b *testBundle) dispatcher(bound int) *dispatch.Dispatcher {
+	return dispatch.New(limit.New(limit.Options{Bound: bound}), "provider", b.provider)
+}
+
 func (b *testBundle) runner(t *testing.T, change func(*runner.Options)) *runner.Runner {
 	t.Helper()
 	o := runner.Options{
-		Store: b.store, Client: b.provider, Gate: limit.New(), Concurrency: 8,
+		Store: b.store, Dispatcher: b.dispatcher(8),
 		Backoff: llm.Backoff{Base: time.Millisecond, Max: 2 * time.Millisecond},
 	}
 	if change != nil {
@@ -234,11 +243,12 @@ func TestATaskThatWaitsForLongIsHandedBackAndGoesOnWhereItWas(t *testing.T) {
 func TestATaskIsHandedBackUntilTheProviderCanBeUsed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	gate := limit.New()
-	require.NoError(t, gate.Enter(t.Context()))
-	gate.Leave(&llm.Error{Kind: llm.Throttled, RetryAfter: time.Hour, Message: "slow down"})
+	d := b.dispatcher(8)
+	pass, err := d.Gate().Enter(t.Context(), limit.Ticket{Provider: "provider"})
+	require.NoError(t, err)
+	d.Gate().Leave(&pass, &llm.Error{Kind: llm.Throttled, RetryAfter: time.Hour, Message: "slow down"}, openai.Usage{})
 	begun := time.Now()
-	report := b.do(t, b.runner(t, func(o *runner.Options) { o.Gate = gate }), b.work(2, nil))
+	report := b.do(t, b.runner(t, func(o *runner.Options) { o.Dispatcher = d }), b.work(2, nil))
 	require.Less(t, time.Since(begun), 4*time.Second, "nobody waits for an hour's pause to end")
 	require.Len(t, report.Again, 2)
 	require.InDelta(t, begun.Add(time.Hour).UnixMilli(), int64(report.Again[0].At), 30_000)
@@ -296,7 +306,7 @@ func TestHigherPrioritiesGoFirst(t *testing.T) {
 		<-let
 		return llm.Response{Status: 200, Body: []byte("{}")}, nil
 	}
-	r := b.runner(t, func(o *runner.Options) { o.Concurrency = 1 })
+	r := b.runner(t, func(o *runner.Options) { o.Dispatcher = b.dispatcher(1) })
 	run, err := r.Begin(t.Context(), b.work(1, nil))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return b.provider.inFlight.Load() == 1 }, time.Minute, time.Millisecond)
@@ -318,7 +328,7 @@ func TestAStoppedRunnerFinishesCallsInFlightAndStartsNone(t *testing.T) {
 		<-let
 		return llm.Response{Status: 200, Body: []byte("{}")}, nil
 	}
-	r := b.runner(t, func(o *runner.Options) { o.Concurrency = 2 })
+	r := b.runner(t, func(o *runner.Options) { o.Dispatcher = b.dispatcher(2) })
 	run, err := r.Begin(t.Context(), b.work(5, nil))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return b.provider.inFlight.Load() == 2 }, time.Minute, time.Millisecond)

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/headrace/headrace/internal/batch"
-	"github.com/headrace/headrace/internal/limit"
+	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/record"
@@ -38,7 +37,7 @@ func (j *job) settle(a llm.Response, err error, begun time.Time) bool {
 	if j.ctx.Err() != nil && j.gaveUp() {
 		return true
 	}
-	if wait < 0 || failed.Kind == llm.Transient && j.tries >= j.spec.Tries() {
+	if wait < 0 || failed.Kind == llm.Transient && !failed.Uncounted && j.tries >= j.spec.Tries() {
 		j.fail(failed)
 		return true
 	}
@@ -74,6 +73,9 @@ func (j *job) wait(failed *llm.Error) time.Duration {
 		}
 		return max(j.parent.runner.o.Backoff.After(j.tries+1), failed.RetryAfter)
 	case llm.Transient:
+		if failed.Uncounted {
+			return max(j.parent.runner.o.Backoff.After(1), failed.RetryAfter)
+		}
 		return max(j.parent.runner.o.Backoff.After(j.tries+1), failed.RetryAfter)
 	case llm.Permanent:
 	}
@@ -152,38 +154,13 @@ func headers(h http.Header) map[string]string {
 }
 
 // call makes one call.
-func (j *job) call() (llm.Response, error) {
-	if j.spec.HTTP() {
-		return j.parent.runner.callHTTP(j.ctx, j.spec)
+func (j *job) call(ctx context.Context, p dispatch.Provider, r llm.Request) (llm.Response, error) {
+	switch {
+	case j.spec.HTTP():
+		return j.parent.runner.callHTTP(ctx, j.spec)
+	case j.spec.Stream:
+		return j.stream(ctx, p, r)
+	default:
+		return p.Call(ctx, r)
 	}
-	if j.spec.Stream {
-		return j.stream()
-	}
-	return j.parent.runner.o.Client.Call(j.ctx, llm.Request{
-		Endpoint: openai.Endpoint(j.spec.URL), Model: j.spec.Model(), Body: []byte(j.spec.Body), Timeout: j.spec.CallTimeout(),
-	})
-}
-
-// WaitingOn says in the words of clients why a gate is closed, nil for an open
-// one.
-func WaitingOn(s limit.State) *batch.WaitingOn {
-	if !s.Closed() {
-		return nil
-	}
-	w := &batch.WaitingOn{Message: s.Message, Since: s.Since.Unix()}
-	if !s.Until.IsZero() {
-		until := s.Until.Unix()
-		w.Until = &until
-	}
-	switch s.Kind {
-	case llm.Throttled:
-		w.Reason = batch.RateLimited
-	case llm.Exhausted:
-		w.Reason = batch.Exhausted
-	case llm.Refused:
-		w.Reason = batch.Refused
-	case llm.Unreachable, llm.Transient, llm.Permanent:
-		w.Reason = batch.Unreachable
-	}
-	return w
 }

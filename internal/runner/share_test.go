@@ -119,7 +119,7 @@ func TestThoseWhoWaitForACallThatFailsMakeTheirOwn(t *testing.T) {
 		}
 		return llm.Response{Status: 200, Body: []byte(`{"n":1}`)}, nil
 	}
-	report := b.do(t, b.runner(t, func(o *runner.Options) { o.Concurrency = 1 }), b.work(5, same(true, 0)))
+	report := b.do(t, b.runner(t, func(o *runner.Options) { o.Dispatcher = b.dispatcher(1) }), b.work(5, same(true, 0)))
 	require.Equal(t, 1, report.Failed)
 	require.Equal(t, int64(2), calls.Load())
 	kept, _, err := record.Load(t.Context(), b.store, b.part)

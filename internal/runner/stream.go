@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/sse"
@@ -20,7 +21,7 @@ const codeInterrupted = "stream_interrupted"
 // stream makes the call of a task whose answer is a stream, and logs the stream
 // as it comes. The body of the response is the whole stream, or that of a
 // background response the object that its last event brings.
-func (j *job) stream() (llm.Response, error) {
+func (j *job) stream(ctx context.Context, p dispatch.Provider, r llm.Request) (llm.Response, error) {
 	err := j.openLog()
 	if errors.Is(err, streamlog.ErrEnded) {
 		return j.replay()
@@ -29,18 +30,16 @@ func (j *job) stream() (llm.Response, error) {
 		return llm.Response{}, err
 	}
 	if j.logged {
-		if _, err := j.log.Append(j.ctx, []byte(streamlog.Restart)); err != nil {
+		if _, err := j.log.Append(ctx, []byte(streamlog.Restart)); err != nil {
 			return llm.Response{}, err
 		}
 		j.logged = false
 	}
 	t := transcript{endpoint: openai.Endpoint(j.spec.URL)}
-	response, err := j.parent.runner.o.Streamer.Stream(j.ctx, llm.Request{
-		Endpoint: openai.Endpoint(j.spec.URL), Model: j.spec.Model(), Body: []byte(j.spec.Body), Timeout: j.spec.CallTimeout(),
-	}, func(f sse.Frame) error {
+	response, err := p.Stream(ctx, r, func(f sse.Frame) error {
 		t.add(f)
 		j.logged = true
-		_, err := j.log.Append(j.ctx, f.Raw)
+		_, err := j.log.Append(ctx, f.Raw)
 		return err
 	})
 	if err != nil || t.raw.Len() == 0 {

@@ -41,6 +41,8 @@ type Options struct {
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	Coalesce    bool              `json:"coalesce,omitempty"`
 	Cache       batch.Duration    `json:"cache,omitempty,omitzero"`
+	// Fallback is where the call goes if it does not get its answer.
+	Fallback batch.Fallback `json:"fallback,omitzero"`
 }
 
 // Defaults and bounds of Options.

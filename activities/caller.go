@@ -1,0 +1,48 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/headrace/headrace/internal/dispatch"
+	"github.com/headrace/headrace/internal/engine"
+	"github.com/headrace/headrace/internal/limit"
+	"github.com/headrace/headrace/internal/llm"
+)
+
+// laneCaller makes a lane's calls when its queue and provider allow, and while the
+// lane is sure to be its own.
+type laneCaller struct{ lane *lane }
+
+// Call implements engine.Caller.
+func (c laneCaller) Call(ctx, starting context.Context, j engine.Job, flying func(int)) (llm.Response, error) {
+	return c.lane.a.Dispatcher.Do(ctx, starting, &dispatch.Call{
+		Ticket: c.lane.ticket(j), Request: j.Request, Fallback: c.lane.in.Options.Fallback,
+		Ready: c.lane.pulse.await,
+		Began: func() { flying(1) },
+		Ended: func() { flying(-1) },
+	})
+}
+
+// ticket says when a call of the lane may be made. A batch is accepted as a whole:
+// its calls are in the order of its lines.
+func (l *lane) ticket(j engine.Job) limit.Ticket {
+	o := l.in.Options
+	return limit.Ticket{
+		Queue: o.Queue, Project: l.in.Run.Project, Flow: l.in.Run.Batch, Priority: o.Priority,
+		Accepted: l.in.Accepted * 1000, Order: j.Line,
+	}
+}
+
+// refuser stands in for a provider when requests are not to be made.
+type refuser struct {
+	pulse  *pulse
+	unmade *Unmade
+}
+
+// Call implements engine.Caller.
+func (r refuser) Call(_, starting context.Context, _ engine.Job, _ func(int)) (llm.Response, error) {
+	if err := r.pulse.await(starting); err != nil {
+		return llm.Response{}, err
+	}
+	return llm.Response{}, &llm.Error{Kind: llm.Permanent, Code: r.unmade.Code, Message: r.unmade.Message}
+}
