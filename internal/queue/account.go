@@ -25,12 +25,11 @@ const (
 // newAccount returns the account of a rate that has just been set.
 func newAccount(rate int64) Account { return Account{Level: max(rate*whole*opening, quantum)} }
 
-// refill adds what a rate has brought in so many ms.
+// refill adds what a rate has brought in so many ms. What would not fit is lost,
+// also of what came back.
 func (a *Account) refill(rate, share, elapsed, need int64) {
 	full := max(rate*whole*burst, min(need, rate)*quantum, quantum)
-	if a.Level < full {
-		a.Level = min(a.Level+rate*share*min(elapsed, minute), full)
-	}
+	a.Level = min(a.Level+rate*share*min(elapsed, minute), full)
 }
 
 // units is how many whole units the account has.

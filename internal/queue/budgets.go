@@ -37,6 +37,8 @@ func (a *Allocator) topUp(l *Lease, g *Grant, account *Account, b *Budget, rate,
 	have := account.units()
 	if have < n*need { // not enough for all: those who wait longest are first
 		have -= need * int64(slices.Index(sharers, l.Number))
+	} else if have < n*want {
+		have = (have + n - 1) / n
 	}
 	if give := min(want, have); give > 0 {
 		account.take(give)
