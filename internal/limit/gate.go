@@ -150,6 +150,9 @@ func (h *held) lose() {
 // Enter waits until a call may start, or returns the error of ctx, or a
 // *ClosedError to a call that is not patient.
 func (g *Gate) Enter(ctx context.Context, t Ticket) (Pass, error) {
+	if err := ctx.Err(); err != nil {
+		return Pass{}, err
+	}
 	t.Queue = cmp.Or(t.Queue, queue.Default)
 	g.mu.Lock()
 	l := g.line(t.Queue)

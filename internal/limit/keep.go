@@ -14,7 +14,7 @@ const (
 	// spacing is the least time between two requests that no nudge has asked for,
 	// budgetSpacing between two for budgets alone.
 	spacing       = 25 * time.Millisecond
-	budgetSpacing = 250 * time.Millisecond
+	budgetSpacing = 500 * time.Millisecond
 	// failPause is the time after a request that failed.
 	failPause = 200 * time.Millisecond
 	// A lease that is not used goes back after a while, soon if others could use

@@ -8,6 +8,8 @@ import "slices"
 type Allocator struct {
 	Name     string   `json:"name"`
 	Settings Settings `json:"settings"`
+	// Revision counts the changes of the settings.
+	Revision int64 `json:"revision,omitempty"`
 
 	// Now is the latest time that was given.
 	Now int64 `json:"now"`
@@ -39,9 +41,11 @@ type Lease struct {
 
 	// Grant is the number of the last grant. Granted are its permits. Charged is
 	// what the worker may believe to have, or has in flight: at least Granted.
-	Grant   int64 `json:"grant"`
-	Granted int64 `json:"granted"`
-	Charged int64 `json:"charged"`
+	// Revision is that of the settings which the worker knows.
+	Grant    int64 `json:"grant"`
+	Granted  int64 `json:"granted"`
+	Charged  int64 `json:"charged"`
+	Revision int64 `json:"revision,omitempty"`
 
 	InFlight   Counts `json:"in_flight"`
 	Waiting    Counts `json:"waiting"`
@@ -97,6 +101,7 @@ func (a *Allocator) Set(now int64, c Change) {
 	a.advance(now)
 	before := a.Settings
 	a.Settings = before.Apply(c)
+	a.Revision++
 	if a.Settings.RPM != before.RPM {
 		a.Requests = a.reopen(a.Settings.RPM, func(l *Lease) *Budget { return &l.Requests })
 	}

@@ -13,7 +13,11 @@ const starvedAfter = 20_000
 func (a *Allocator) permit(l *Lease, g *Grant) {
 	targets := a.targets()
 	target := targets[slices.IndexFunc(a.Leases, func(o Lease) bool { return o.Number == l.Number })]
-	l.Granted = min(target, l.Charged+max(a.free(), 0))
+	l.Granted = target
+	if target < plenty {
+		l.Granted = min(target, l.Charged+max(a.free(), 0), a.room(l))
+	}
+	l.Revision = a.Revision
 	l.Charged = max(l.Charged, l.Granted)
 	g.Permits = l.Granted
 	if g.Permits >= plenty {
@@ -47,6 +51,18 @@ func (a *Allocator) free() int64 {
 		free -= l.Charged
 	}
 	return free
+}
+
+// room is what a limit that was changed leaves to a lease beside those that know of
+// the change. Until the others do, more may be in flight than there is room for.
+func (a *Allocator) room(l *Lease) int64 {
+	room := a.limit()
+	for _, o := range a.Leases {
+		if o.Number != l.Number && o.Revision == a.Revision {
+			room -= o.Granted
+		}
+	}
+	return max(room, 0)
 }
 
 // targets are the permits that each lease should have: its fair part, and an even
