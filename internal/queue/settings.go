@@ -59,6 +59,9 @@ type Change struct {
 
 // Replace is the change to exactly the given settings.
 func Replace(s Settings) Change {
+	if s.Weights == nil { // which JSON would take for a field that is not set
+		s.Weights = map[string]int64{}
+	}
 	return Change{
 		Concurrency: &s.Concurrency, RPM: &s.RPM, TPM: &s.TPM, Paused: &s.Paused, Weights: &s.Weights, Fallback: &s.Fallback,
 	}
