@@ -65,13 +65,9 @@ type Place struct {
 
 // NewObject is a queue of which only the settings are known.
 func NewObject(name string, s Settings) Object {
-	return Object{Object: ObjectName, Name: name}.With(s)
-}
-
-// With is the object with other settings.
-func (o Object) With(s Settings) Object {
-	o.Concurrency, o.RPM, o.TPM = limitOf(s.Concurrency), limitOf(s.RPM), limitOf(s.TPM)
-	o.Paused, o.Weights, o.Fallback = s.Paused, nil, nil
+	o := Object{
+		Object: ObjectName, Name: name, Concurrency: limitOf(s.Concurrency), RPM: limitOf(s.RPM), TPM: limitOf(s.TPM), Paused: s.Paused,
+	}
 	if len(s.Weights) > 0 {
 		o.Weights = s.Weights
 	}
@@ -86,11 +82,6 @@ func limitOf(n int64) *int64 {
 		return nil
 	}
 	return &n
-}
-
-// Limited reports whether the queue holds anything back.
-func (o Object) Limited() bool {
-	return o.Concurrency != nil || o.RPM != nil || o.TPM != nil || o.Paused
 }
 
 // Object is what a status, as it is now, tells clients.

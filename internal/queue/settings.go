@@ -67,14 +67,16 @@ func Replace(s Settings) Change {
 	}
 }
 
-// Apply returns s as changed by c.
-func (s Settings) Apply(c Change) Settings {
-	set(&s.Concurrency, c.Concurrency)
-	set(&s.RPM, c.RPM)
-	set(&s.TPM, c.TPM)
-	set(&s.Paused, c.Paused)
-	set(&s.Weights, c.Weights)
-	set(&s.Fallback, c.Fallback)
+// Apply returns s as changed by one change after another.
+func (s Settings) Apply(changes ...Change) Settings {
+	for _, c := range changes {
+		set(&s.Concurrency, c.Concurrency)
+		set(&s.RPM, c.RPM)
+		set(&s.TPM, c.TPM)
+		set(&s.Paused, c.Paused)
+		set(&s.Weights, c.Weights)
+		set(&s.Fallback, c.Fallback)
+	}
 	return s
 }
 
