@@ -94,8 +94,8 @@ func (a *API) patchQueue(c *gin.Context) error {
 // durable; a worker that is up has them in force in a moment.
 func (a *API) changeQueue(c *gin.Context, name string, change queue.Change) error {
 	ctx := c.Request.Context()
-	// A mark without a workflow is passed over by listings; a workflow without
-	// a mark may be listed late.
+	// A mark without a workflow is a queue without limits, which it is; a workflow
+	// without a mark might be listed late.
 	if err := a.store.MarkQueue(ctx, name); err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (a *API) knownQueue(ctx context.Context, name string) (queue.Object, error)
 	o, err := a.viewQueue(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return o, openai.NotFound("name",
-			"No queue found with name '%s'. Give it settings with PUT /v1/queues/%s, or name it in a task or batch.", name, name)
+			"No queue found with name '%s'. Give it settings with PUT /v1/queues/%s, or name it in a task or a batch.", name, name)
 	}
 	return o, err
 }

@@ -97,10 +97,21 @@ func TestOnlyTheDefaultQueueIsThereUnasked(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, e.Status)
 		require.Contains(t, e.Message, "No queue found with name 'other'. Give it settings with PUT /v1/queues/other")
 	}
-	b.ask(t, http.MethodPatch, "/v1/queues/other", `{"rpm":1}`)
-	b.ask(t, http.MethodGet, "/v1/queues/other", "")
-	b.temporal.status = enums.WORKFLOW_EXECUTION_STATUS_TERMINATED
-	require.Equal(t, http.StatusNotFound, b.send(t, http.MethodGet, "/v1/queues/other", "").Code, "nobody keeps to its limits any more")
+	b.queues.memos[workflows.QueueID("used")] = map[string]any{}
+	b.ask(t, http.MethodGet, "/v1/queues/used", "")
+	b.temporal.status = enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	require.Equal(t, http.StatusNotFound, b.send(t, http.MethodGet, "/v1/queues/used", "").Code, "nothing uses it any more")
+}
+
+func TestAQueueWhoseSettingsWereTakenAwayIsStillThere(t *testing.T) {
+	t.Parallel()
+	b := setupQueues(t)
+	b.ask(t, http.MethodPut, "/v1/queues/q", `{"rpm":1}`)
+	b.temporal.status = enums.WORKFLOW_EXECUTION_STATUS_COMPLETED // by the time that it is looked at
+	for _, o := range []gjson.Result{b.ask(t, http.MethodPut, "/v1/queues/q", ""), b.ask(t, http.MethodGet, "/v1/queues/q", "")} {
+		require.Equal(t, "null", o.Get("rpm").Raw)
+		require.False(t, o.Get("live").Bool())
+	}
 }
 
 func TestQueuesAreListedByNameAndAtOnce(t *testing.T) {
@@ -124,11 +135,11 @@ func TestQueuesAreListedByNameAndAtOnce(t *testing.T) {
 	b.queues.listed = []string{workflows.QueueID("used"), workflows.QueueID("z"), workflows.QueueID("gone"), "stray"}
 	require.Equal(t, []string{"a", "default", "used", "z"}, names())
 	require.NoError(t, b.store.MarkQueue(t.Context(), "marked"))
-	require.Equal(t, []string{"a", "default", "used", "z"}, names(), "a mark alone is no queue")
+	require.Equal(t, []string{"a", "default", "marked", "used", "z"}, names())
 	for i := range 100 {
 		b.ask(t, http.MethodPut, fmt.Sprintf("/v1/queues/n%02d", i), `{"rpm":1}`)
 	}
-	require.Len(t, names(), 104)
+	require.Len(t, names(), 105)
 }
 
 func TestWrongSettingsAreRefused(t *testing.T) {

@@ -29,15 +29,18 @@ const (
 )
 
 // viewQueue returns a queue as it is now, or store.ErrNotFound if nobody has
-// given it settings or used it. The default queue is always there. Its settings
-// are shown as the given changes make them, wherever those are by now.
+// given it settings and nothing uses it. The default queue is always there. Its
+// settings are shown as the given changes make them, wherever those are by now.
 func (a *API) viewQueue(ctx context.Context, name string, changes ...queue.Change) (queue.Object, error) {
 	status, err := a.askQueue(ctx, name)
 	live := err == nil
 	if !live && !errors.Is(err, store.ErrNotFound) { // nobody is there to answer
 		status.Settings, err = a.queueSettings(ctx, name)
 	}
-	if err != nil && (name != queue.Default || !errors.Is(err, store.ErrNotFound)) {
+	if errors.Is(err, store.ErrNotFound) {
+		err = a.mustHaveQueue(ctx, name)
+	}
+	if err != nil {
 		return queue.Object{}, err
 	}
 	status.Name = name
@@ -46,6 +49,20 @@ func (a *API) viewQueue(ctx context.Context, name string, changes ...queue.Chang
 		return queue.NewObject(name, status.Settings), nil
 	}
 	return status.Object(time.Now()), nil
+}
+
+// mustHaveQueue returns store.ErrNotFound for a queue that nobody has given
+// settings. Once they are taken away, and nothing uses the queue, its workflow
+// ends.
+func (a *API) mustHaveQueue(ctx context.Context, name string) error {
+	if name == queue.Default {
+		return nil
+	}
+	marked, err := a.store.QueueMarked(ctx, name)
+	if err == nil && !marked {
+		return store.ErrNotFound
+	}
+	return err
 }
 
 // askQueue asks a queue how it stands. That takes a worker.
@@ -80,7 +97,7 @@ func (a *API) queueSettings(ctx context.Context, name string) (queue.Settings, e
 		return settings, fmt.Errorf("describe queue: %w", err)
 	}
 	info := d.GetWorkflowExecutionInfo()
-	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING { // ended from outside
+	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING { // it has just ended
 		return settings, store.ErrNotFound
 	}
 	if payload, ok := info.GetMemo().GetFields()[workflows.MemoSettings]; ok {
@@ -123,7 +140,8 @@ func (a *API) unseenChanges(ctx context.Context, name string) ([]queue.Change, e
 }
 
 // queueNames are the names of all queues that may be there, in order: those that
-// were given settings are marked in the store, those in use run in Temporal.
+// were given settings are marked in the store, those in use run in Temporal, which
+// may list them late.
 func (a *API) queueNames(ctx context.Context) ([]string, error) {
 	names := []string{queue.Default}
 	for name, err := range a.store.QueueNames(ctx) {

@@ -22,6 +22,11 @@ func (s *Store) MarkQueue(ctx context.Context, name string) error {
 	return s.PutJSON(ctx, queueMarkKey(name), queueMark{Name: name})
 }
 
+// QueueMarked reports whether a queue was marked.
+func (s *Store) QueueMarked(ctx context.Context, name string) (bool, error) {
+	return s.Exists(ctx, queueMarkKey(name))
+}
+
 // QueueNames yields the names of all queues that were marked.
 func (s *Store) QueueNames(ctx context.Context) iter.Seq2[string, error] {
 	return s.ids(ctx, queueMarkPrefix)

@@ -17,5 +17,10 @@ func TestMarkedQueuesAreListedWhateverTheirNames(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, names, collect(t, b.QueueNames(t.Context())))
+	for name, want := range map[string]bool{"a": true, "..": true, "b": false} {
+		marked, err := b.QueueMarked(t.Context(), name)
+		require.NoError(t, err)
+		require.Equal(t, want, marked, name)
+	}
 	require.Contains(t, b.paths(t), "queues/default.json")
 }
