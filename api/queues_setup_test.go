@@ -34,6 +34,7 @@ type queueTemporal struct {
 	signals map[string][]queue.Change // that no worker has seen, by workflow
 	live    map[string]queue.Status   // by workflow
 	works   bool                      // a worker is up
+	buffers bool                      // signals do not get into histories yet
 	flaky   int                       // signals that fail after they have come
 	listed  []string                  // workflows that visibility has
 	starts  map[string]workflows.QueueInput
@@ -118,7 +119,7 @@ func (f *queueTemporal) DescribeWorkflowExecution(
 	d, err := f.taskTemporal.DescribeWorkflowExecution(ctx, id, run)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err == nil && len(f.signals[id]) > 0 {
+	if err == nil && len(f.signals[id]) > 0 && !f.buffers {
 		d.PendingWorkflowTask = &workflowpb.PendingWorkflowTaskInfo{}
 	}
 	return d, err

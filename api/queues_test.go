@@ -66,6 +66,18 @@ func TestAPatchChangesWhatItNames(t *testing.T) {
 	}
 }
 
+func TestWhatNoWorkerHasSeenYetIsAddedToWhatTheQueueHasPublished(t *testing.T) {
+	t.Parallel()
+	b := setupQueues(t)
+	b.queues.memos[workflows.QueueID("q")] = map[string]any{workflows.MemoSettings: queue.Settings{RPM: 5}}
+	for _, o := range []gjson.Result{b.ask(t, http.MethodPatch, "/v1/queues/q", `{"tpm":7}`), b.ask(t, http.MethodGet, "/v1/queues/q", "")} {
+		require.JSONEq(t, `[5,7,null]`, fmt.Sprintf("[%s,%s,%s]", o.Get("rpm").Raw, o.Get("tpm").Raw, o.Get("weights").Raw))
+	}
+	b.queues.buffers = true // for a worker that was killed while it decided
+	o := b.ask(t, http.MethodPatch, "/v1/queues/q", `{"tpm":8}`)
+	require.EqualValues(t, 8, o.Get("tpm").Int(), "the answer shows what was asked for in any case")
+}
+
 func TestAQueueWithAWorkerShowsHowItStands(t *testing.T) {
 	t.Parallel()
 	b := setupQueues(t)
@@ -132,7 +144,7 @@ func TestQueuesAreListedByNameAndAtOnce(t *testing.T) {
 	b.ask(t, http.MethodPut, "/v1/queues/a", `{"rpm":1}`)
 	require.Equal(t, []string{"a", "default", "z"}, names(), "whatever visibility has by now")
 	b.queues.memos[workflows.QueueID("used")] = map[string]any{}
-	b.queues.listed = []string{workflows.QueueID("used"), workflows.QueueID("z"), workflows.QueueID("gone"), "stray"}
+	b.queues.listed = []string{workflows.QueueID("z"), workflows.QueueID("gone"), "stray", workflows.QueueID("used")}
 	require.Equal(t, []string{"a", "default", "used", "z"}, names())
 	require.NoError(t, b.store.MarkQueue(t.Context(), "marked"))
 	require.Equal(t, []string{"a", "default", "marked", "used", "z"}, names())
