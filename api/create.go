@@ -182,9 +182,8 @@ func (a *API) join(ctx context.Context, in workflows.BatchInput) (batch.Object, 
 	return o, err
 }
 
-// Starting a workflow is tried again, since Temporal's database may fail for a
-// moment or its answer get lost. The id stays the same, so that a second start
-// finds the first.
+// What may be repeated is tried again, since Temporal's database may fail for a
+// moment or its answer get lost.
 const (
 	startTries = 3
 	startPause = 50 * time.Millisecond // before the second, four times that before the third
@@ -192,23 +191,35 @@ const (
 
 // startWorkflow starts a workflow unless there is or has been one with its id,
 // and reports whether there was none. Of several starts at the same time, in
-// whatever processes, Temporal lets one be the first.
+// whatever processes, Temporal lets one be the first. A start that is tried again
+// has the same id, so that it finds the one before.
 func (a *API) startWorkflow(ctx context.Context, o client.StartWorkflowOptions, name string, in ...any) (bool, error) {
 	o.TaskQueue, o.WorkflowTaskTimeout = workflows.TaskQueue, workflows.TaskTimeout
 	o.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 	o.WorkflowExecutionErrorWhenAlreadyStarted = true
-	pause := startPause
-	for try := 1; ; try++ {
+	first := true
+	err := persist(ctx, func() error {
 		_, err := a.temporal.ExecuteWorkflow(ctx, o, name, in...)
 		if _, found := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); found {
-			return false, nil
+			first = false
+			return nil
 		}
-		if err == nil || try == startTries {
-			return err == nil, err
+		return err
+	})
+	return first && err == nil, err
+}
+
+// persist tries something until it succeeds, up to startTries times.
+func persist(ctx context.Context, try func() error) error {
+	pause := startPause
+	for n := 1; ; n++ {
+		err := try()
+		if err == nil || n == startTries {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return false, err
+			return err
 		case <-time.After(pause):
 		}
 		pause *= 4

@@ -55,6 +55,11 @@ func (a *API) routes(e *gin.Engine) {
 	v1.POST("/tasks/:id/cancel", a.handle(a.cancelTask))
 	v1.GET("/tasks/:id/events", a.handle(a.taskEvents))
 
+	v1.GET("/queues", a.handle(a.listQueues))
+	v1.GET("/queues/:name", a.handle(a.getQueue))
+	v1.PUT("/queues/:name", a.handle(a.putQueue))
+	v1.PATCH("/queues/:name", a.handle(a.patchQueue))
+
 	v1.GET("/models", a.handle(a.listModels))
 	v1.GET("/models/*name", a.handle(a.getModel))
 }

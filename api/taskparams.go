@@ -243,20 +243,27 @@ func (a *API) taskOptions(p, own *params) task.Options {
 // longestName bounds the names of queues.
 const longestName = 64
 
-// name reads the name of a queue, "" if absent: letters, digits, '.', '_' and
-// '-'.
+// name reads the name of a queue, "" if absent.
 func (p *params) name(field string) string {
 	s := p.text(field)
-	ok := len(s) <= longestName
+	if s != "" && !validName(s) {
+		p.fail(openai.InvalidRequest(p.path+field, openai.CodeInvalidValue, "Invalid value for '%s': %s.", p.path+field, expectedName))
+	}
+	return s
+}
+
+// expectedName says what validName takes.
+var expectedName = fmt.Sprintf("expected at most %d letters, digits, '.', '_' and '-'", longestName)
+
+// validName reports whether a queue may have a name: letters, digits, '.', '_'
+// and '-'.
+func validName(s string) bool {
+	ok := s != "" && len(s) <= longestName
 	for i := range len(s) {
 		c := s[i]
 		ok = ok && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("._-", c) >= 0)
 	}
-	if !ok {
-		p.fail(openai.InvalidRequest(p.path+field, openai.CodeInvalidValue,
-			"Invalid value for '%s': expected at most %d letters, digits, '.', '_' and '-'.", p.path+field, longestName))
-	}
-	return s
+	return ok
 }
 
 // moment reads a time, 0 if absent: a duration from now, unix seconds, or

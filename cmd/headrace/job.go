@@ -83,11 +83,10 @@ func (j *job) find(ctx context.Context) (batch.Object, error) {
 
 // hint adds the next step to the error of a server that does not answer.
 func (j *job) hint(err error) error {
-	var refused *openai.Error
-	if j.flags.server == "" || errors.As(err, &refused) {
+	if j.flags.server == "" {
 		return err
 	}
-	return hintedError{err, "Is headrace running there? 'headrace dev' starts it."}
+	return hintServer(err)
 }
 
 // canGoOn reports whether a batch is of use to a later run.

@@ -33,8 +33,11 @@ func TestEveryCommandHasHelpWithExamplesThatUseIt(t *testing.T) {
 	commands := []string{""}
 	for _, c := range newRoot(program{}).Commands() {
 		commands = append(commands, c.Name())
+		for _, sub := range c.Commands() {
+			commands = append(commands, c.Name()+" "+sub.Name())
+		}
 	}
-	require.Subset(t, commands, []string{"", "run", "dev", "api", "worker", "sim"})
+	require.Subset(t, commands, []string{"", "run", "dev", "api", "worker", "sim", "queue", "queue ls", "queue set"})
 	for _, name := range commands {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,6 +94,16 @@ func TestWrongUsageSaysWhatIsWrongAndExitsWith2(t *testing.T) {
 		"sim --latency soon":            "invalid argument",
 		"sim --rpm -1":                  "rpm is -1",
 		"sim --error-rate 2":            "faults.error is 2",
+		"queue walk":                    `unknown command "walk" for "headrace queue"`,
+		"queue get":                     "expected the name of one queue, but got 0 arguments",
+		"queue pause a b":               "expected the name of one queue, but got 2 arguments",
+		"queue ls a":                    `unknown command "a" for "headrace queue ls"`,
+		"queue ls --server localhost":   `--server "localhost" is no URL such as http://127.0.0.1:8080`,
+		"queue set q":                   "expected a limit to set: --concurrency, --rpm, --tpm or --weight",
+		"queue set q --rpm many":        `invalid argument "many" for "--rpm" flag: expected a number, or "none" for no limit`,
+		"queue set q --rpm -1":          `expected a number, or "none" for no limit`,
+		"queue set q --weight a":        "expected project=N with a number up to 1000, or project=none",
+		"queue set q --weight a=1001":   "expected project=N",
 		"sim extra":                     `unknown command "extra" for "headrace sim"`,
 		"dev --temporal-port seventeen": "invalid argument",
 		"dev --task-concurrency 0":      "--task-concurrency 0: expected 1 to 100000",
@@ -104,7 +117,7 @@ func TestWrongUsageSaysWhatIsWrongAndExitsWith2(t *testing.T) {
 			require.Empty(t, r.stdout)
 			require.True(t, strings.HasPrefix(r.stderr, "headrace: "), r.stderr)
 			require.Contains(t, r.stderr, says)
-			require.Regexp(t, `\nRun 'headrace( [a-z]+)? --help' for usage\.\n$`, r.stderr)
+			require.Regexp(t, `\nRun 'headrace( [a-z]+)* --help' for usage\.\n$`, r.stderr)
 		})
 	}
 }

@@ -17,6 +17,11 @@ type Fallback struct {
 	On []string `json:"on,omitempty"`
 }
 
+// FallbackKinds lists what Fallback.On may name: the kinds of llm.Kind.
+func FallbackKinds() []string {
+	return []string{"transient", "throttled", "exhausted", "refused", "unreachable", "permanent"}
+}
+
 // MaxTargets bounds Fallback.Targets.
 const MaxTargets = 8
 

@@ -65,8 +65,21 @@ func TestAnObjectComesBackFromJSON(t *testing.T) {
 
 func TestReasonsAreSpelledAsClientsKnowThem(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []batch.Reason{"rate_limited", "unreachable", "refused", "exhausted", "storage_failing"},
-		[]batch.Reason{batch.RateLimited, batch.Unreachable, batch.Refused, batch.Exhausted, batch.StorageFailing})
+	require.Equal(t, []batch.Reason{
+		"rate_limited", "unreachable", "refused", "exhausted", "storage_failing",
+		"paused", "concurrency_limit", "request_limit", "token_limit", "provider_failing", "queue_unavailable",
+	}, []batch.Reason{
+		batch.RateLimited, batch.Unreachable, batch.Refused, batch.Exhausted, batch.StorageFailing,
+		batch.Paused, batch.ConcurrencyLimit, batch.RequestLimit, batch.TokenLimit, batch.ProviderFailing, batch.QueueUnavailable,
+	})
+}
+
+func TestAPositionIsToldOnlyWhereThereIsOne(t *testing.T) {
+	t.Parallel()
+	w := batch.WaitingOn{Reason: batch.ConcurrencyLimit}
+	require.NotContains(t, members(t, w), "position")
+	w.Position = new(int64(3))
+	require.Equal(t, "3", string(members(t, w)["position"]))
 }
 
 func TestWatchingAddsWhatLanesReport(t *testing.T) {

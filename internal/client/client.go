@@ -1,6 +1,6 @@
 // Package client speaks headrace's HTTP API, for the commands that do. It
-// knows the wire objects of internal/openai and internal/batch and nothing of
-// the server.
+// knows the wire objects of internal/openai, internal/batch and internal/queue
+// and nothing of the server.
 package client
 
 import (
@@ -80,17 +80,8 @@ type NewBatchOptions struct {
 
 // CreateBatch starts a batch.
 func (c *Client) CreateBatch(ctx context.Context, b NewBatch) (batch.Object, error) {
-	data, err := json.Marshal(b)
-	if err != nil {
-		return batch.Object{}, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/batches", bytes.NewReader(data))
-	if err != nil {
-		return batch.Object{}, err
-	}
-	req.Header.Set("Content-Type", "application/json")
 	var o batch.Object
-	return o, c.do(req, &o)
+	return o, c.sendJSON(ctx, http.MethodPost, "/batches", b, &o)
 }
 
 // Batch returns a batch as it is now.
@@ -138,6 +129,20 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 	if err != nil {
 		return err
 	}
+	return c.do(req, v)
+}
+
+// sendJSON sends body as JSON and decodes the answer into v.
+func (c *Client) sendJSON(ctx context.Context, method, path string, body, v any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
 	return c.do(req, v)
 }
 

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,12 @@ func calls(ctx context.Context, c *client.Client) map[string]error {
 	if read == nil {
 		_ = content.Close()
 	}
-	return map[string]error{"upload": upload, "create": create, "get": get, "find": find, "content": read}
+	_, queues := c.Queues(ctx)
+	_, queue := c.Queue(ctx, "q", "task_1")
+	_, change := c.ChangeQueue(ctx, "q", nil)
+	return map[string]error{
+		"upload": upload, "create": create, "get": get, "find": find, "content": read, "queues": queues, "queue": queue, "change": change,
+	}
 }
 
 func TestAnErrorOfTheServerIsKeptWithItsStatus(t *testing.T) {
@@ -65,8 +71,8 @@ func TestAnAnswerThatIsNoJSONIsAnError(t *testing.T) {
 				require.NoError(t, err, "it may be anything")
 				continue
 			}
-			if name == "find" && body == `{"id":7}` {
-				require.NoError(t, err, "a list without elements")
+			if slices.Contains([]string{"find", "queues", "queue", "change"}, name) && body == `{"id":7}` {
+				require.NoError(t, err, "a list without elements, or a queue")
 				continue
 			}
 			require.ErrorContains(t, err, "decode answer of ", "%s: %q", name, body)

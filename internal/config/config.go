@@ -24,6 +24,9 @@ const (
 	EnvAPIVersion   = "OPENAI_API_VERSION"
 )
 
+// EnvServer is the URL of the running headrace that commands speak to.
+const EnvServer = "HEADRACE_SERVER"
+
 // Upstream is the provider that calls go to.
 type Upstream struct {
 	provider.Config

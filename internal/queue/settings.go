@@ -59,19 +59,24 @@ type Change struct {
 
 // Replace is the change to exactly the given settings.
 func Replace(s Settings) Change {
+	if s.Weights == nil { // which JSON would take for a field that is not set
+		s.Weights = map[string]int64{}
+	}
 	return Change{
 		Concurrency: &s.Concurrency, RPM: &s.RPM, TPM: &s.TPM, Paused: &s.Paused, Weights: &s.Weights, Fallback: &s.Fallback,
 	}
 }
 
-// Apply returns s as changed by c.
-func (s Settings) Apply(c Change) Settings {
-	set(&s.Concurrency, c.Concurrency)
-	set(&s.RPM, c.RPM)
-	set(&s.TPM, c.TPM)
-	set(&s.Paused, c.Paused)
-	set(&s.Weights, c.Weights)
-	set(&s.Fallback, c.Fallback)
+// Apply returns s as changed by one change after another.
+func (s Settings) Apply(changes ...Change) Settings {
+	for _, c := range changes {
+		set(&s.Concurrency, c.Concurrency)
+		set(&s.RPM, c.RPM)
+		set(&s.TPM, c.TPM)
+		set(&s.Paused, c.Paused)
+		set(&s.Weights, c.Weights)
+		set(&s.Fallback, c.Fallback)
+	}
 	return s
 }
 
