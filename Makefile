@@ -41,7 +41,7 @@ tidy: ## Fail if go.mod or go.sum is not tidy
 
 .PHONY: workflowcheck
 workflowcheck: $(WORKFLOWCHECK) ## Fail if a workflow is not deterministic
-	$(WORKFLOWCHECK) ./workflows/... ./internal/ledger/...
+	$(WORKFLOWCHECK) ./workflows/... ./internal/ledger/... ./internal/queue/...
 
 .PHONY: race
 race: ## Run the tests that need no Temporal server with the race detector

@@ -48,7 +48,7 @@ func (a *API) viewQueue(ctx context.Context, name string, changes ...queue.Chang
 	if !live {
 		return queue.NewObject(name, status.Settings), nil
 	}
-	return status.Object(time.Now()), nil
+	return status.Object(time.Now().UnixMilli()), nil
 }
 
 // mustHaveQueue returns store.ErrNotFound for a queue that nobody has given

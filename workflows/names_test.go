@@ -68,9 +68,15 @@ func TestTheWireStaysAsItIs(t *testing.T) {
 			WaitingOn: &batch.WaitingOn{Reason: batch.RateLimited, Message: "m", Since: 1, Until: &one},
 		},
 	}
+	requireGolden(t, "wire.json", wire)
+}
+
+// requireGolden compares what goes over the wire with what has gone so far.
+func requireGolden(t *testing.T, name string, wire map[string]any) {
+	t.Helper()
 	got, err := json.MarshalIndent(wire, "", "  ")
 	require.NoError(t, err)
-	golden := filepath.Join("testdata", "wire.json")
+	golden := filepath.Join("testdata", name)
 	if *update {
 		require.NoError(t, os.MkdirAll("testdata", 0o750))
 		require.NoError(t, os.WriteFile(golden, append(got, '\n'), 0o600))

@@ -76,7 +76,7 @@ func (q *queueRun) listen() error {
 }
 
 // grant answers a worker.
-func (q *queueRun) grant(ctx workflow.Context, r queue.Request) (queue.Grant, error) {
+func (q *queueRun) grant(_ workflow.Context, r queue.Request) (queue.Grant, error) {
 	q.asked++
 	q.used, q.changed = true, true
 	return q.books.Ask(q.now(), r), nil

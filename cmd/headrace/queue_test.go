@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -69,7 +68,7 @@ func nightly() queue.Object {
 			{Worker: "w2", Label: "host-2", Permits: queue.NoLimit},
 		},
 	}
-	return s.Object(time.Unix(1_800_000_000, 0))
+	return s.Object(1_800_000_000_000)
 }
 
 func TestQueuesAreListedInATable(t *testing.T) {

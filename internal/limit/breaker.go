@@ -2,6 +2,7 @@ package limit
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/headrace/headrace/internal/llm"
@@ -37,13 +38,8 @@ func (s *streak) add(now time.Time, call callKey) {
 	if s.calls++; s.calls == 1 {
 		s.since = now
 	}
-	if s.distinct == len(s.requests) {
+	if s.distinct == len(s.requests) || slices.Contains(s.requests[:s.distinct], call) {
 		return
-	}
-	for _, known := range s.requests[:s.distinct] {
-		if known == call {
-			return
-		}
 	}
 	s.requests[s.distinct] = call
 	s.distinct++

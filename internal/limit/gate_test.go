@@ -17,12 +17,13 @@ import (
 )
 
 // inWorld runs a test in a bubble with a queue q.
-func inWorld(t *testing.T, s queue.Settings, test func(ctx context.Context, t *testing.T, w *world)) {
+func inWorld(t *testing.T, s queue.Settings, test func(w *world)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(s)
 		ctx, stop := context.WithCancel(t.Context())
+		w.T, w.ctx = t, ctx
 		go w.tick(ctx)
 		defer func() { // also of a test that fails
 			stop()
@@ -31,12 +32,13 @@ func inWorld(t *testing.T, s queue.Settings, test func(ctx context.Context, t *t
 			}
 			synctest.Wait()
 		}()
-		test(ctx, t, w)
+		test(w)
 	})
 }
 
 func TestACrowdDoesNotHoldUpASingleCall(t *testing.T) {
-	inWorld(t, queue.Settings{Concurrency: 10}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{Concurrency: 10}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		crowded := w.join(ctx, "crowded", 0)
 		wait := crowded.crowd(ctx, 2000, nil)
 		other := w.join(ctx, "other", 0)
@@ -57,7 +59,8 @@ func TestACrowdDoesNotHoldUpASingleCall(t *testing.T) {
 }
 
 func TestASmallRunIsDoneWhileALargeOneWaits(t *testing.T) {
-	inWorld(t, queue.Settings{Concurrency: 4}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{Concurrency: 4}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		m := w.join(ctx, "m", 0)
 		large := m.crowd(ctx, 1000, nil)
 		time.Sleep(5 * time.Second)
@@ -72,7 +75,8 @@ func TestASmallRunIsDoneWhileALargeOneWaits(t *testing.T) {
 }
 
 func TestNothingStarves(t *testing.T) {
-	inWorld(t, queue.Settings{Concurrency: 2}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{Concurrency: 2}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		m := w.join(ctx, "m", 0)
 		busy, quiet := context.WithCancel(ctx)
 		for i := range 20 { // more than there is room for, and before all batches
@@ -89,7 +93,8 @@ func TestNothingStarves(t *testing.T) {
 }
 
 func TestWeightsShareTheQueueBetweenProjects(t *testing.T) {
-	inWorld(t, queue.Settings{Concurrency: 4, Weights: map[string]int64{"a": 3}}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{Concurrency: 4, Weights: map[string]int64{"a": 3}}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		m := w.join(ctx, "m", 0)
 		var mu sync.Mutex
 		done := map[string]int{}
@@ -114,7 +119,8 @@ func TestWeightsShareTheQueueBetweenProjects(t *testing.T) {
 }
 
 func TestASequentialQueueRunsInOrderOfAcceptanceOverAllWorkers(t *testing.T) {
-	inWorld(t, queue.Settings{Concurrency: 1}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{Concurrency: 1}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		var order []int
 		w.answer = func(body string) error {
 			n, err := strconv.Atoi(body)
@@ -144,7 +150,8 @@ func TestASequentialQueueRunsInOrderOfAcceptanceOverAllWorkers(t *testing.T) {
 }
 
 func TestALimitThatChangesTakesEffectInUnderASecond(t *testing.T) {
-	inWorld(t, queue.Settings{Concurrency: 20}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{Concurrency: 20}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		working, stop := context.WithCancel(ctx)
 		defer stop()
 		for i := range 3 {
@@ -178,7 +185,8 @@ func TestALimitThatChangesTakesEffectInUnderASecond(t *testing.T) {
 }
 
 func TestAWorkerThatIsCutOffEndsItsCallsByTheEndOfItsLease(t *testing.T) {
-	inWorld(t, queue.Settings{Concurrency: 5}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{Concurrency: 5}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		w.takes = func() time.Duration { return time.Hour }
 		m := w.join(ctx, "m", 0)
 		working, stop := context.WithCancel(ctx)
@@ -201,7 +209,8 @@ func TestAWorkerThatIsCutOffEndsItsCallsByTheEndOfItsLease(t *testing.T) {
 func TestOneThrottleClosesTheProviderOnEveryWorker(t *testing.T) {
 	for what, s := range map[string]queue.Settings{"without limits": {}, "with a limit": {Concurrency: 50}} {
 		t.Run(what, func(t *testing.T) {
-			inWorld(t, s, func(ctx context.Context, t *testing.T, w *world) {
+			inWorld(t, s, func(w *world) {
+				ctx, t := w.ctx, w.T
 				working, stop := context.WithCancel(ctx)
 				defer stop()
 				for i := range 3 {
@@ -250,7 +259,8 @@ func TestADeadProviderIsWaitedFor(t *testing.T) {
 		"no way to it": {Kind: llm.Unreachable, Code: llm.CodeConnection},
 	} {
 		t.Run(what, func(t *testing.T) {
-			inWorld(t, queue.Settings{Concurrency: 50}, func(ctx context.Context, t *testing.T, w *world) {
+			inWorld(t, queue.Settings{Concurrency: 50}, func(w *world) {
+				ctx, t := w.ctx, w.T
 				m := w.join(ctx, "m", 0)
 				answered := 0
 				w.takes = func() time.Duration { return 100 * time.Millisecond }
@@ -308,7 +318,8 @@ func TestADeadProviderIsWaitedFor(t *testing.T) {
 }
 
 func TestARequestThatFailsByItselfKeepsNobodyOut(t *testing.T) {
-	inWorld(t, queue.Settings{}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		m := w.join(ctx, "m", 0)
 		poison := func(body string) error {
 			if body == "poison" {
@@ -335,7 +346,8 @@ func TestARequestThatFailsByItselfKeepsNobodyOut(t *testing.T) {
 }
 
 func TestACallThatWaitsForAnythingHoldsNothingElse(t *testing.T) {
-	inWorld(t, queue.Settings{RPM: 60, Concurrency: 2}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{RPM: 60, Concurrency: 2}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		m := w.join(ctx, "m", 3)
 		limited := m.crowd(ctx, 50, func(i int) limit.Ticket {
 			return limit.Ticket{Queue: "q", Flow: "limited", Order: int64(i), Bounded: true}
@@ -357,7 +369,8 @@ func TestACallThatWaitsForAnythingHoldsNothingElse(t *testing.T) {
 }
 
 func TestAnUnusedLeaseGoesBack(t *testing.T) {
-	inWorld(t, queue.Settings{Concurrency: 10}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{Concurrency: 10}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		m := w.join(ctx, "m", 0)
 		require.Equal(t, 5, m.crowd(ctx, 5, nil)())
 		time.Sleep(5 * time.Second)
@@ -372,7 +385,8 @@ func TestAnUnusedLeaseGoesBack(t *testing.T) {
 }
 
 func TestAnImpatientCallIsTurnedAwayFromAClosedProvider(t *testing.T) {
-	inWorld(t, queue.Settings{}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		m := w.join(ctx, "m", 0)
 		w.answer = func(string) error { return throttled }
 		working, stop := context.WithCancel(ctx)
@@ -388,7 +402,8 @@ func TestAnImpatientCallIsTurnedAwayFromAClosedProvider(t *testing.T) {
 }
 
 func TestAPositionIsThatInTheLine(t *testing.T) {
-	inWorld(t, queue.Settings{Concurrency: 1, Paused: true}, func(ctx context.Context, t *testing.T, w *world) {
+	inWorld(t, queue.Settings{Concurrency: 1, Paused: true}, func(w *world) {
+		ctx, t := w.ctx, w.T
 		m := w.join(ctx, "m", 0)
 		working, stop := context.WithCancel(ctx)
 		defer stop()

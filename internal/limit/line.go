@@ -3,6 +3,7 @@ package limit
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/headrace/headrace/internal/batch"
@@ -266,17 +267,18 @@ func (l *line) waitingOn() *batch.WaitingOn {
 		return nil
 	}
 	w := &batch.WaitingOn{Reason: l.blocked.reason, Since: l.blocked.since.Unix()}
-	switch w.Reason {
-	case batch.Paused:
-		w.Message = "The queue " + l.name + " is paused."
-	case batch.ConcurrencyLimit:
-		w.Message = "As many calls are in flight as the queue " + l.name + " allows."
-	case batch.RequestLimit:
-		w.Message = "The requests per minute of the queue " + l.name + " are used up."
-	case batch.TokenLimit:
-		w.Message = "The tokens per minute of the queue " + l.name + " are used up."
-	default:
-		w.Message = "What the queue " + l.name + " allows is not known: " + l.lease.trouble
+	if message, ok := messages[w.Reason]; ok {
+		w.Message = fmt.Sprintf(message, l.name)
+	} else {
+		w.Message = fmt.Sprintf("What the queue %s allows is not known. %s", l.name, l.lease.trouble)
 	}
 	return w
+}
+
+// messages say what a queue lacks.
+var messages = map[batch.Reason]string{
+	batch.Paused:           "The queue %s is paused.",
+	batch.ConcurrencyLimit: "As many calls are in flight as the queue %s allows.",
+	batch.RequestLimit:     "The requests per minute of the queue %s are used up.",
+	batch.TokenLimit:       "The tokens per minute of the queue %s are used up.",
 }

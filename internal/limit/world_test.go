@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/headrace/headrace/internal/limit"
@@ -17,6 +18,9 @@ import (
 // world is an allocator, gates that lease from it over a network that delays, loses
 // and repeats, and a provider that counts. It lives in a synctest bubble.
 type world struct {
+	*testing.T
+
+	ctx     context.Context //nolint:containedctx // the world's life
 	mu      sync.Mutex
 	rng     *rand.Rand
 	books   *queue.Allocator
@@ -169,7 +173,7 @@ func (m *member) call(ctx context.Context, t limit.Ticket) bool {
 	t.Provider = "p"
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(m.dead, stop)()
+	defer context.AfterFunc(m.dead, stop)() //nolint:contextcheck // the call ends with the process
 	for {
 		pass, err := m.Enter(ctx, t)
 		if err != nil {

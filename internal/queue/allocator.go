@@ -213,9 +213,9 @@ func (a *Allocator) advance(now int64) {
 	a.Requests.refill(a.Settings.RPM, a.Share, elapsed, 0)
 	a.Tokens.refill(a.Settings.TPM, a.Share, elapsed, need)
 	a.Closed = slices.DeleteFunc(a.Closed, func(c Closed) bool { return c.Until <= a.Now })
-	for i := len(a.Leases) - 1; i >= 0; i-- {
-		if a.Leases[i].Expires <= a.Now {
-			a.drop(a.Leases[i].Number, false)
+	for _, l := range slices.Clone(a.Leases) {
+		if l.Expires <= a.Now {
+			a.drop(l.Number, false)
 		}
 	}
 }

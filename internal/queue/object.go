@@ -1,8 +1,6 @@
 package queue
 
 import (
-	"time"
-
 	"github.com/headrace/headrace/internal/batch"
 )
 
@@ -84,12 +82,11 @@ func limitOf(n int64) *int64 {
 	return &n
 }
 
-// Object is what a status, as it is now, tells clients.
-func (s Status) Object(now time.Time) Object {
+// Object is what a status tells clients that is true at a time, in unix ms.
+func (s Status) Object(at int64) Object {
 	o := NewObject(s.Name, s.Settings)
 	o.Live, o.InFlight, o.Waiting = true, &s.InFlight, &s.Waiting
 	o.RequestsLastMinute, o.TokensLastMinute, o.Share = &s.RequestsLastMinute, &s.TokensLastMinute, &s.Share
-	at := now.UnixMilli()
 	o.Cooldowns = make([]Cooldown, len(s.Closings))
 	for i, c := range s.Closings {
 		o.Cooldowns[i] = Cooldown{

@@ -3,7 +3,6 @@ package queue_test
 import (
 	"encoding/json"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -47,8 +46,8 @@ func TestAStatusIsShownInUnixSeconds(t *testing.T) {
 		"workers":[
 			{"id":"w1","name":"host 1","permits":null,"in_flight":{"interactive":1,"batch":2},"waiting":{"interactive":0,"batch":0},"expires_at":1009},
 			{"id":"w2","name":"host 2","permits":0,"in_flight":{"interactive":0,"batch":0},"waiting":{"interactive":0,"batch":0},"expires_at":1000}
-		]}`, asJSON(t, s.Object(time.UnixMilli(1_000_000))))
-	idle := asJSON(t, queue.Status{Name: "q", Share: 1}.Object(time.UnixMilli(0)))
+		]}`, asJSON(t, s.Object(1_000_000)))
+	idle := asJSON(t, queue.Status{Name: "q", Share: 1}.Object(0))
 	require.Contains(t, idle, `"in_flight":{"interactive":0,"batch":0}`)
 	require.Contains(t, idle, `"cooldowns":[],"workers":[]`)
 }

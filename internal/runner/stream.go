@@ -22,7 +22,7 @@ const codeInterrupted = "stream_interrupted"
 // as it comes. The body of the response is the whole stream, or that of a
 // background response the object that its last event brings.
 func (j *job) stream(ctx context.Context, p dispatch.Provider, r llm.Request) (llm.Response, error) {
-	err := j.openLog()
+	err := j.openLog() //nolint:contextcheck // the log outlives the call
 	if errors.Is(err, streamlog.ErrEnded) {
 		return j.replay()
 	}
