@@ -15,12 +15,13 @@ const longestWait = 24 * time.Hour
 // RetryAfter returns how long a response asks to wait before the next call, or
 // 0 if it does not say. It knows, in order of trust: retry-after-ms; retry-after
 // as seconds, with a fraction or without, or as a date; and, for a limit of
-// which nothing remains, x-ratelimit-reset-requests and -tokens as a duration
-// ("6m0s", "12ms"), as seconds or as a point in time. Headers that make no
-// sense are passed over.
+// which nothing remains, when it is reset: as a duration ("6m0s", "12ms"), as
+// seconds or as a point in time. Headers that make no sense are passed over.
 //
-// The first two are of the OpenAI SDKs; the last is documented by OpenAI as a
-// duration and sent by others as a time.
+// The first two are of the OpenAI SDKs. Resets are documented by OpenAI as
+// durations in x-ratelimit-reset-requests and -tokens, sent by others as times,
+// by some in x-ratelimit-reset alone, and by Anthropic as RFC 3339 times in
+// anthropic-ratelimit-requests-reset and the like.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	if ms, ok := parseNumber(h.Get("Retry-After-Ms")); ok {
 		return bound(ms * float64(time.Millisecond))
@@ -29,15 +30,26 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 		return wait
 	}
 	var longest time.Duration
-	for _, limit := range []string{"Requests", "Tokens"} {
-		if strings.TrimSpace(h.Get("X-Ratelimit-Remaining-"+limit)) != "0" {
+	for _, limit := range resets {
+		if strings.TrimSpace(h.Get(limit.remaining)) != "0" {
 			continue
 		}
-		if wait, ok := parseWait(h.Get("X-Ratelimit-Reset-"+limit), now); ok {
+		if wait, ok := parseWait(h.Get(limit.reset), now); ok {
 			longest = max(longest, wait)
 		}
 	}
 	return longest
+}
+
+// resets are the headers that say what remains of a limit, and when it is reset.
+var resets = []struct{ remaining, reset string }{
+	{"X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
+	{"X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+	{"X-Ratelimit-Remaining", "X-Ratelimit-Reset"},
+	{"Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
+	{"Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
+	{"Anthropic-Ratelimit-Input-Tokens-Remaining", "Anthropic-Ratelimit-Input-Tokens-Reset"},
+	{"Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset"},
 }
 
 // Numbers too large to be seconds to wait are points in time: unix seconds,

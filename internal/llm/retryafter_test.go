@@ -127,6 +127,19 @@ func TestTheMostTrustedHeaderIsTaken(t *testing.T) {
 	require.Zero(t, retryAfter(nil))
 }
 
+func TestResetsAreReadAsOtherProvidersSpellThem(t *testing.T) {
+	t.Parallel()
+	for remaining, reset := range map[string]string{
+		"X-Ratelimit-Remaining": "X-Ratelimit-Reset", "Anthropic-Ratelimit-Requests-Remaining": "Anthropic-Ratelimit-Requests-Reset",
+		"Anthropic-Ratelimit-Output-Tokens-Remaining": "Anthropic-Ratelimit-Output-Tokens-Reset",
+	} {
+		at := time.Now().Add(90 * time.Second).UTC().Format(time.RFC3339)
+		wait := llm.RetryAfter(http.Header{remaining: {"0"}, reset: {at}}, time.Now())
+		require.InDelta(t, 90*time.Second, wait, float64(2*time.Second), reset)
+		require.Zero(t, llm.RetryAfter(http.Header{remaining: {"3"}, reset: {at}}, time.Now()), reset)
+	}
+}
+
 func TestAResetCountsOnlyForALimitOfWhichNothingRemains(t *testing.T) {
 	t.Parallel()
 	for remaining, want := range map[string]time.Duration{
