@@ -153,7 +153,7 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 		Leaser: activities.NewQueues(s.temporal, nudges, host), Worker: host, Label: processName(), Bound: concurrency,
 	})
 	s.onStop(func(context.Context) { gate.Close() })
-	dispatcher := dispatch.New(gate, upstream.Name(), s.provider)
+	dispatcher := dispatch.New(gate, dispatch.Route{Name: upstream.Name(), Provider: s.provider})
 	s.hub, s.logs = live.NewHub(), streamlog.New(s.store)
 	o := runner.Options{
 		Store: s.store, Dispatcher: dispatcher, Logs: s.logs, Hub: s.hub, Backoff: llm.DefaultBackoff,
