@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/headrace/headrace/internal/batch"
@@ -20,18 +21,15 @@ type place struct{ queue, provider string }
 func (p *places) see(t limit.Ticket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, known := range p.seen {
-		if known == (place{t.Queue, t.Provider}) {
-			return
-		}
+	if at := (place{t.Queue, t.Provider}); !slices.Contains(p.seen, at) {
+		p.seen = append(p.seen, at)
 	}
-	p.seen = append(p.seen, place{t.Queue, t.Provider})
 }
 
 func (p *places) all() []place {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.seen[:len(p.seen):len(p.seen)]
+	return slices.Clip(p.seen)
 }
 
 // waitingOn says what holds the lane up. That its queue is busy does so only while

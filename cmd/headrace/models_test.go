@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -77,5 +76,5 @@ func TestAModelIsAskedForWhereItsCallsGoAndThenElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, answer.Status)
 	_, err = m.Models(t.Context(), "../files")
-	require.True(t, errors.Is(err, api.ErrNoModelName))
+	require.ErrorIs(t, err, api.ErrNoModelName)
 }

@@ -12,16 +12,16 @@ import (
 )
 
 // sent is the body that the second target gets.
-func sent(t testing.TB, body, model string) string {
-	s := setup(t)
+func sent(tb testing.TB, body, model string) string {
+	s := setup(tb)
 	s.a.answer = refuses(llm.Permanent)
 	c := call(llm.Permanent)
 	c.Request.Model, c.Request.Body = "m", []byte(body)
 	c.Fallback.Targets = []batch.Target{{Provider: "b", Model: model}}
-	_, err := s.dispatcher.Do(t.Context(), t.Context(), c)
-	require.NoError(t, err)
-	require.Equal(t, body, string(s.a.requests[0].Body))
-	require.Equal(t, body, string(c.Request.Body), "the caller's own stays as it is")
+	_, err := s.dispatcher.Do(tb.Context(), tb.Context(), c)
+	require.NoError(tb, err)
+	require.Equal(tb, body, string(s.a.requests[0].Body))
+	require.Equal(tb, body, string(c.Request.Body), "the caller's own stays as it is")
 	return string(s.b.requests[0].Body)
 }
 

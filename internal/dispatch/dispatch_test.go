@@ -66,7 +66,7 @@ func TestTheModelIsSentAsTheProviderKnowsIt(t *testing.T) {
 	s.a.answer = refuses(llm.Permanent)
 	response, err := s.do(t, c)
 	require.NoError(t, err)
-	require.Equal(t, "{ \"n\":1.0,\n\"model\" : \"b-for-m\" , \"model2\":\"m\"}", string(s.b.requests[0].Body))
+	require.Equal(t, "{ \"n\":1.0,\n\"model\" : \"b-for-m\" , \"model2\":\"m\"}", string(s.b.requests[0].Body)) //nolint:testifylint // bytes count
 	require.Equal(t, "b-for-m", s.b.requests[0].Model)
 	require.Equal(t, batch.Target{Provider: "b", Model: "m"}, response.Via, "in the words of requests")
 	require.Equal(t, "m", c.Request.Model)

@@ -51,18 +51,14 @@ func (r *router) route(model string) *Route {
 	if len(r.routes) == 1 {
 		return &r.routes[0]
 	}
-	rest := 0
-	for i := len(r.routes) - 1; i >= 0; i-- {
-		if len(r.routes[i].Models) == 0 {
-			rest = i
-		}
+	named := func(route Route) bool {
+		return slices.ContainsFunc(route.Models, func(p Pattern) bool { return p.Match(model) })
 	}
-	for i := range r.routes {
-		if slices.ContainsFunc(r.routes[i].Models, func(p Pattern) bool { return p.Match(model) }) {
-			return &r.routes[i]
-		}
+	i := slices.IndexFunc(r.routes, named)
+	if i < 0 {
+		i = slices.IndexFunc(r.routes, func(route Route) bool { return len(route.Models) == 0 })
 	}
-	return &r.routes[rest]
+	return &r.routes[max(i, 0)]
 }
 
 // queue is the one that a call without a queue belongs to, "" for the default.

@@ -58,24 +58,24 @@ type bundle struct {
 	dispatcher *dispatch.Dispatcher
 }
 
-func setup(t testing.TB) *bundle {
-	t.Helper()
+func setup(tb testing.TB) *bundle {
+	tb.Helper()
 	s := &bundle{a: &provider{}, b: &provider{}, c: &provider{}, gate: limit.New(limit.Options{Bound: 1})}
 	s.dispatcher = dispatch.New(s.gate,
 		dispatch.Route{Name: "a", Provider: s.a},
-		dispatch.Route{Name: "b", Provider: s.b, Models: patterns(t, "b-*"), Rewrite: map[string]string{"m": "b-for-m"}},
-		dispatch.Route{Name: "c", Provider: s.c, Models: patterns(t, "c-*")},
+		dispatch.Route{Name: "b", Provider: s.b, Models: patterns(tb, "b-*"), Rewrite: map[string]string{"m": "b-for-m"}},
+		dispatch.Route{Name: "c", Provider: s.c, Models: patterns(tb, "c-*")},
 	)
 	return s
 }
 
-func patterns(t testing.TB, texts ...string) []dispatch.Pattern {
-	t.Helper()
+func patterns(tb testing.TB, texts ...string) []dispatch.Pattern {
+	tb.Helper()
 	all := make([]dispatch.Pattern, len(texts))
 	for i, text := range texts {
 		var err error
 		all[i], err = dispatch.ParsePattern(text)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 	}
 	return all
 }

@@ -54,7 +54,7 @@ func TestATaskThatFallsBackSaysWhoAnsweredAndWhoDidNot(t *testing.T) {
 	require.Equal(t, task.Report{}, b.do(t, r, b.falling(batch.Target{Provider: "b"}, batch.Target{Provider: "c", Model: "large"})))
 	o := b.find(t, 0)
 	require.Equal(t, task.Completed, o.Status)
-	require.Equal(t, `{"model":"large"}`, string(o.Result.Body))
+	require.Equal(t, `{"model":"large"}`, string(o.Result.Body)) //nolint:testifylint // bytes count
 	require.Equal(t, batch.Target{Provider: "c", Model: "large"}, o.Result.Target)
 	require.Equal(t, "as", o.Queue)
 	require.Len(t, o.Attempts, 3)
