@@ -317,28 +317,63 @@ func (l leaser) Lease(context.Context, string, queue.Request) (queue.Grant, erro
 
 func (l leaser) Nudges(string) (<-chan struct{}, func()) { return nil, func() {} }
 
+// queued has calls of the default queue keep to so many permits, and fall back to c
+// as the queue says.
+func queued(t *testing.T, permits int64, on llm.Kind) *bundle {
+	t.Helper()
+	s := setup(t)
+	s.gate = limit.New(limit.Options{Worker: "w", Leaser: leaser{queue.Grant{
+		Lease: 1, Number: 1, Permits: permits, Requests: queue.NoLimit, Tokens: queue.NoLimit, TTL: 60_000, RenewAfter: 30_000,
+		Settings: queue.Settings{
+			Concurrency: max(permits, 0), Fallback: batch.Fallback{Targets: []batch.Target{{Provider: "c"}}, On: []string{on.String()}},
+		},
+	}}})
+	s.dispatcher = dispatch.New(s.gate,
+		dispatch.Route{Name: "a", Provider: s.a}, dispatch.Route{Name: "b", Provider: s.b}, dispatch.Route{Name: "c", Provider: s.c},
+	)
+	return s
+}
+
 func TestACallThatSaysNothingFallsBackAsItsQueueDoes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		settings := queue.Settings{Fallback: batch.Fallback{Targets: []batch.Target{{Provider: "c"}}, On: []string{"transient"}}}
-		gate := limit.New(limit.Options{Leaser: leaser{queue.Grant{
-			Lease: 1, Number: 1, Settings: settings, Permits: queue.NoLimit, Requests: queue.NoLimit, Tokens: queue.NoLimit,
-			TTL: 60_000, RenewAfter: 30_000,
-		}}, Worker: "w"})
-		defer gate.Close()
-		a, b, c := &provider{answer: refuses(llm.Transient)}, &provider{}, &provider{}
-		d := dispatch.New(gate,
-			dispatch.Route{Name: "a", Provider: a}, dispatch.Route{Name: "b", Provider: b}, dispatch.Route{Name: "c", Provider: c},
-		)
-		plain := call()
+		s := queued(t, queue.NoLimit, llm.Transient)
+		defer s.gate.Close()
+		s.a.answer = refuses(llm.Transient)
 		for range 2 { // the first has come before the lease
-			response, err := d.Do(t.Context(), t.Context(), plain)
+			response, err := s.do(t, call())
 			require.NoError(t, err)
 			require.Equal(t, "c", response.Via.Provider)
 		}
-		own := call(llm.Transient)
-		response, err := d.Do(t.Context(), t.Context(), own)
+		response, err := s.do(t, call(llm.Transient))
 		require.NoError(t, err)
 		require.Equal(t, "b", response.Via.Provider, "what the call says itself holds")
+	})
+}
+
+func TestCallsOfALimitedQueueFallBackAndComeBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := queued(t, 1, llm.Refused)
+		defer s.gate.Close()
+		s.a.answer = refuses(llm.Refused)
+		for range 60 {
+			response, err := s.do(t, call())
+			require.NoError(t, err)
+			require.Equal(t, "c", response.Via.Provider)
+			time.Sleep(time.Second)
+		}
+		probes := s.a.calls()
+		require.Greater(t, probes, 3)
+		require.Less(t, probes, 15)
+		s.a.answer = nil
+		for range 60 {
+			_, err := s.do(t, call())
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+		}
+		response, err := s.do(t, call())
+		require.NoError(t, err)
+		require.Zero(t, response.Via)
 	})
 }
