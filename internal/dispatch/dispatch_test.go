@@ -230,7 +230,7 @@ func TestWhenAllAreClosedACallWaitsForTheFirstOrWhoeverComesBack(t *testing.T) {
 					p.answer = refuses(llm.Exhausted)
 				}
 				begun := time.Now()
-				time.AfterFunc(10*time.Minute, func() { map[string]*provider{"a": s.a, "b": s.b}[back].answer = nil })
+				time.AfterFunc(10*time.Minute, map[string]*provider{"a": s.a, "b": s.b}[back].mend)
 				response := s.insist(t, call(llm.Exhausted))
 				require.Equal(t, want, response.Via.Provider)
 				require.GreaterOrEqual(t, time.Since(begun), 10*time.Minute)
@@ -250,7 +250,7 @@ func TestATargetThatFailsWhileTheFirstIsClosedIsAskedLessAndLessOften(t *testing
 		s.hold(t, llm.Exhausted)
 		s.a.answer = refuses(llm.Exhausted)
 		s.b.answer, s.c.answer = refuses(llm.Transient), refuses(llm.Permanent)
-		time.AfterFunc(10*time.Minute, func() { s.b.answer = nil })
+		time.AfterFunc(10*time.Minute, s.b.mend)
 		response := s.insist(t, call(llm.Exhausted, llm.Transient, llm.Permanent))
 		require.Equal(t, "b", response.Via.Provider)
 		require.Less(t, s.b.calls(), 150)

@@ -31,13 +31,21 @@ type provider struct {
 func (p *provider) Call(ctx context.Context, r llm.Request) (llm.Response, error) {
 	p.mu.Lock()
 	p.requests = append(p.requests, r)
+	answer := p.answer
 	p.mu.Unlock()
-	if p.answer != nil {
-		if err := p.answer(ctx, r); err != nil {
+	if answer != nil {
+		if err := answer(ctx, r); err != nil {
 			return llm.Response{}, err
 		}
 	}
 	return llm.Response{Status: http.StatusOK, Body: r.Body, Usage: openai.Usage{TotalTokens: 7}}, nil
+}
+
+// mend has the provider answer from now on.
+func (p *provider) mend() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = nil
 }
 
 func (p *provider) calls() int {

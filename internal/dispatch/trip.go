@@ -49,7 +49,7 @@ const CodeNoProvider = "unknown_provider"
 
 // plan lists the legs of a trip that begins with own.
 func (t *trip) plan(own leg) {
-	t.legs = append(t.legs, own)
+	t.legs = append(make([]leg, 0, 1+len(t.fallback.Targets)), own)
 	for _, to := range t.fallback.Targets {
 		l := t.d.router.leg(t.c, to)
 		if !slices.ContainsFunc(t.legs, func(known leg) bool { return known.target == l.target }) {
