@@ -13,6 +13,7 @@ import (
 
 // sent is the body that the second target gets.
 func sent(tb testing.TB, body, model string) string {
+	tb.Helper()
 	s := setup(tb)
 	s.a.answer = refuses(llm.Permanent)
 	c := call(llm.Permanent)
