@@ -109,7 +109,9 @@ func TestCallsFallBackWhileTheCreditIsUsedUpAndComeBack(t *testing.T) {
 	require.Equal(t, answer(t, f.backup, spare), o.Get("result.body").Raw)
 	require.Equal(t, "backup gpt-4o-mini", o.Get("result.provider").Str+" "+o.Get("result.model").Str)
 	require.Equal(t, "main exhausted", o.Get("attempts.0.provider").Str+" "+o.Get("attempts.0.error.kind").Str)
-	require.Equal(t, "backup null", o.Get("attempts.1.provider").Str+" "+o.Get("attempts.1.error").Raw)
+	attempts := o.Get("attempts").Array() // some more at main if the worker heard of the fallback late
+	last := attempts[len(attempts)-1]
+	require.Equal(t, "backup null", last.Get("provider").Str+" "+last.Get("error").Raw)
 
 	b := f.process(t, requests(300))
 	require.Equal(t, "completed", b["status"], "%v", b)
