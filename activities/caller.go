@@ -15,8 +15,10 @@ type laneCaller struct{ lane *lane }
 
 // Call implements engine.Caller.
 func (c laneCaller) Call(ctx, starting context.Context, j engine.Job, flying func(int)) (llm.Response, error) {
+	ticket := c.lane.ticket(j)
+	c.lane.places.see(c.lane.a.Dispatcher.Resolve(ticket))
 	return c.lane.a.Dispatcher.Do(ctx, starting, &dispatch.Call{
-		Ticket: c.lane.ticket(j), Request: j.Request, Fallback: c.lane.in.Options.Fallback,
+		Ticket: ticket, Request: j.Request, Fallback: c.lane.in.Options.Fallback,
 		Ready: c.lane.pulse.await,
 		Began: func() { flying(1) },
 		Ended: func() { flying(-1) },
@@ -29,7 +31,7 @@ func (l *lane) ticket(j engine.Job) limit.Ticket {
 	o := l.in.Options
 	return limit.Ticket{
 		Queue: o.Queue, Project: l.in.Run.Project, Flow: l.in.Run.Batch, Priority: o.Priority,
-		Accepted: l.in.Accepted * 1000, Order: j.Line,
+		Accepted: l.in.Accepted * 1000, Order: j.Line, Model: j.Request.Model,
 	}
 }
 

@@ -42,6 +42,7 @@ type lane struct {
 	recorder *results.Recorder
 	namer    results.Namer
 	engine   *engine.Engine
+	places   places
 
 	leases    []ledger.Lease // not yet opened
 	exhausted bool
@@ -280,15 +281,4 @@ func (l *lane) progress() batch.Progress {
 		p.WaitingOn = &batch.WaitingOn{Reason: batch.StorageFailing, Message: err.Error(), Since: since.Unix()}
 	}
 	return p
-}
-
-// waitingOn says what holds the lane up. That its queue is busy does so only while
-// it makes no calls at all.
-func (l *lane) waitingOn(stats engine.Stats) *batch.WaitingOn {
-	gate := l.a.Dispatcher.Gate()
-	target := l.a.Dispatcher.Target(l.ticket(engine.Job{}))
-	if w := gate.State(l.in.Options.Queue, target).WaitingOn(); w != nil || stats.InFlight > 0 {
-		return w
-	}
-	return gate.WaitingOn(l.in.Options.Queue, target)
 }

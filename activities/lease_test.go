@@ -22,7 +22,7 @@ func TestALaneBeginsWithOneChunk(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	env := (&testsuite.WorkflowTestSuite{}).NewTestActivityEnvironment()
-	a := &activities.Activities{Store: s, Dispatcher: dispatch.New(limit.New(limit.Options{}), "provider", nil)}
+	a := &activities.Activities{Store: s, Dispatcher: dispatch.New(limit.New(limit.Options{}), dispatch.Route{Name: "provider"})}
 	env.RegisterActivity(a.FirstWant)
 	in := activities.WorkInput{Options: batch.DefaultOptions(), Lane: 0, Hands: batch.HandsPerLane}
 

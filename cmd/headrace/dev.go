@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/devserver"
 )
 
@@ -23,11 +22,13 @@ const (
 )
 
 type devFlags struct {
-	listen, data, upstream string
-	temporalPort, uiPort   int
-	concurrency            int
-	maxBody                int64
-	insecure               bool
+	providerFlags
+
+	listen, data         string
+	temporalPort, uiPort int
+	concurrency          int
+	maxBody              int64
+	insecure             bool
 }
 
 func newDev(p program) *cobra.Command {
@@ -41,6 +42,7 @@ Everything is kept in one folder and survives restarts. With neither --upstream
 nor OPENAI_BASE_URL nor OPENAI_API_KEY, calls go to a simulated provider.`,
 		Example: `  headrace dev
   headrace dev --upstream http://localhost:11434/v1
+  headrace dev --config headrace.yaml
   OPENAI_API_KEY=sk-... headrace dev --listen 127.0.0.1:9000 --data /var/lib/headrace`,
 		Args: wantArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return dev(c, p, f) },
@@ -48,7 +50,7 @@ nor OPENAI_BASE_URL nor OPENAI_API_KEY, calls go to a simulated provider.`,
 	fs := c.Flags()
 	fs.StringVar(&f.listen, "listen", defaultListen, "address of the API; another port if the default is taken")
 	fs.StringVar(&f.data, "data", defaultData, "folder for everything that is kept")
-	fs.StringVar(&f.upstream, "upstream", "", "base URL of the provider (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
+	f.add(fs)
 	fs.IntVar(&f.temporalPort, "temporal-port", defaultTemporalPort, "port of the embedded Temporal, 0 for any")
 	fs.IntVar(&f.uiPort, "ui-port", defaultUIPort, "port of the Temporal Web UI, 0 for any")
 	addConcurrency(fs, &f.concurrency)
@@ -65,9 +67,9 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 	if err := errors.Join(requireLoopback(f.listen, f.insecure), checkConcurrency(f.concurrency), checkMaxBody(f.maxBody)); err != nil {
 		return err
 	}
-	upstream, err := config.NewUpstream(f.upstream, p.env)
+	providers, err := f.providers(p.env)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	out, err := newOutgoing(p.env)
 	if err != nil {
@@ -95,15 +97,15 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 	if err := s.openStore(ctx, storeDir(f.data)); err != nil {
 		return err
 	}
-	if err := s.startWorker(ctx, upstream, devGrace, f.concurrency); err != nil {
+	if err := s.startWorker(ctx, providers, devGrace, f.concurrency); err != nil {
 		return err
 	}
 	s.maxBody = f.maxBody
 	url := s.serve(ctx, listener)
 	note := []string{"headrace is ready", "API " + url + "/v1", "Temporal UI " + server.UIURL(), "data " + f.data}
-	note = append(note, "calls go to "+upstream.Name())
-	if upstream.Simulated {
-		note[len(note)-1] += " (no --upstream, OPENAI_BASE_URL or OPENAI_API_KEY)"
+	note = append(note, "calls go to "+providers.Name())
+	if providers.Simulated() {
+		note[len(note)-1] += " (" + simulatedNote + ")"
 	}
 	_, _ = fmt.Fprintln(p.stdout, strings.Join(note, " · "))
 	<-ctx.Done()

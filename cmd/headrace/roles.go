@@ -9,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/headrace/headrace/internal/config"
 )
 
 // clusterFlags say where the parts are that several processes share.
@@ -37,7 +35,8 @@ func (f *clusterFlags) join(ctx context.Context, p program) (*stack, error) {
 
 func newAPI(p program) *cobra.Command {
 	var f clusterFlags
-	var address, flag string
+	var to providerFlags
+	var address string
 	var insecure bool
 	var maxBody int64
 	c := &cobra.Command{
@@ -50,9 +49,9 @@ func newAPI(p program) *cobra.Command {
 			if err := errors.Join(requireLoopback(address, insecure), checkMaxBody(maxBody)); err != nil {
 				return err
 			}
-			upstream, err := config.NewUpstream(flag, p.env)
+			providers, err := to.providers(p.env)
 			if err != nil {
-				return usageError{err}
+				return err
 			}
 			listener, err := listen(ctx, address, false)
 			if err != nil {
@@ -65,8 +64,8 @@ func newAPI(p program) *cobra.Command {
 				return err
 			}
 			s.maxBody = maxBody
-			if !upstream.Simulated { // a simulator of its own would be of no use to anybody
-				if err := s.callTo(ctx, upstream); err != nil {
+			if !providers.Simulated() { // a simulator of its own would be of no use to anybody
+				if err := s.callTo(ctx, providers); err != nil {
 					return err
 				}
 			}
@@ -78,7 +77,7 @@ func newAPI(p program) *cobra.Command {
 	f.add(c.Flags())
 	addMaxBody(c.Flags(), &maxBody)
 	c.Flags().StringVar(&address, "listen", defaultListen, "address of the API")
-	c.Flags().StringVar(&flag, "upstream", "", "base URL of the provider whose models are listed (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
+	to.add(c.Flags())
 	c.Flags().BoolVar(&insecure, "insecure", false, "allow --listen on an address that others can reach, without keys")
 	return c
 }
@@ -88,7 +87,7 @@ const workerGrace = 30 * time.Second
 
 func newWorker(p program) *cobra.Command {
 	var f clusterFlags
-	var flag string
+	var to providerFlags
 	var concurrency int
 	c := &cobra.Command{
 		Use:     "worker",
@@ -100,25 +99,25 @@ func newWorker(p program) *cobra.Command {
 			if err := checkConcurrency(concurrency); err != nil {
 				return err
 			}
-			upstream, err := config.NewUpstream(flag, p.env)
+			providers, err := to.providers(p.env)
 			if err != nil {
-				return usageError{err}
+				return err
 			}
 			s, err := f.join(ctx, p)
 			defer s.stop(context.WithoutCancel(ctx))
 			if err != nil {
 				return err
 			}
-			if err := s.startWorker(ctx, upstream, workerGrace, concurrency); err != nil {
+			if err := s.startWorker(ctx, providers, workerGrace, concurrency); err != nil {
 				return err
 			}
-			_, _ = fmt.Fprintf(p.stdout, "headrace worker is ready · calls go to %s\n", upstream.Name())
+			_, _ = fmt.Fprintf(p.stdout, "headrace worker is ready · calls go to %s\n", providers.Name())
 			<-ctx.Done()
 			return nil
 		},
 	}
 	f.add(c.Flags())
 	addConcurrency(c.Flags(), &concurrency)
-	c.Flags().StringVar(&flag, "upstream", "", "base URL of the provider (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
+	to.add(c.Flags())
 	return c
 }

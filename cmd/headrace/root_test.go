@@ -91,6 +91,8 @@ func TestWrongUsageSaysWhatIsWrongAndExitsWith2(t *testing.T) {
 		"api --listen 192.0.2.1:80":     "add --insecure",
 		"dev --upstream ftp://x":        `--upstream "ftp://x" is no URL`,
 		"worker --upstream x":           `--upstream "x" is no URL`,
+		"dev --config /nowhere.yaml":    "--config: open /nowhere.yaml: no such file or directory",
+		"run a.jsonl --config /nowhere": "--config: open /nowhere: no such file or directory",
 		"sim --latency soon":            "invalid argument",
 		"sim --rpm -1":                  "rpm is -1",
 		"sim --error-rate 2":            "faults.error is 2",

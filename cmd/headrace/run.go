@@ -17,7 +17,9 @@ import (
 )
 
 type runFlags struct {
-	output, errors, endpoint, upstream, data, server string
+	providerFlags
+
+	output, errors, endpoint, data, server string
 
 	maxConcurrency int
 	fresh          bool
@@ -49,7 +51,7 @@ Exit codes: 0 all requests succeeded, 3 some failed, 1 error, 2 wrong usage,
 	fs.StringVar(&f.errors, "errors", "", "file for the lines of failed requests (default among the others)")
 	fs.IntVar(&f.maxConcurrency, "max-concurrency", batch.DefaultMaxConcurrency, "most calls in flight at once")
 	fs.StringVar(&f.endpoint, "endpoint", "", "endpoint that the requests are for (default the first line's url)")
-	fs.StringVar(&f.upstream, "upstream", "", "base URL of the provider (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
+	f.add(fs)
 	fs.StringVar(&f.data, "data", defaultData, "folder for everything that is kept")
 	fs.StringVar(&f.server, "server", "", "URL of a running headrace to use, instead of starting one")
 	fs.BoolVar(&f.fresh, "new", false, "start anew, even if an earlier run of the same file can be gone on with")
@@ -65,7 +67,7 @@ func oneInput(_ *cobra.Command, args []string) error {
 
 func run(ctx context.Context, p program, f runFlags, path string) error {
 	begun := time.Now()
-	upstream, err := f.check(p)
+	providers, err := f.check(p)
 	if err != nil {
 		return err
 	}
@@ -90,13 +92,13 @@ func run(ctx context.Context, p program, f runFlags, path string) error {
 	defer s.stop(context.WithoutCancel(ctx))
 	server := f.server
 	if server == "" {
-		if server, err = s.startAll(ctx, f.data, upstream); err != nil {
+		if server, err = s.startAll(ctx, f.data, providers); err != nil {
 			return interruptedOr(ctx, err)
 		}
 	}
 	j := &job{program: p, flags: f, input: in, outputs: out, client: client.New(server), begun: begun}
-	j.key = in.key(upstream.Name(), f.server)
-	if f.server == "" && upstream.Simulated {
+	j.key = in.key(providers.Name(), f.server)
+	if f.server == "" && providers.Simulated() {
 		j.say("No --upstream, OPENAI_BASE_URL or OPENAI_API_KEY: calls go to the simulator.")
 	}
 	return interruptedOr(ctx, j.run(ctx, func() { s.stop(context.WithoutCancel(ctx)) }))
@@ -111,26 +113,27 @@ func interruptedOr(ctx context.Context, err error) error {
 }
 
 // check looks at what can be looked at before anything is started.
-func (f runFlags) check(p program) (config.Upstream, error) {
-	upstream, err := config.NewUpstream(f.upstream, p.env)
+func (f runFlags) check(p program) (config.Providers, error) {
+	providers, err := f.providers(p.env)
 	switch {
 	case err != nil:
-		return upstream, usageError{err}
-	case f.server != "" && f.upstream != "":
-		return upstream, usageError{fmt.Errorf("--upstream and --server exclude each other: a running server has its own upstream")}
+		return providers, err
+	case f.server != "" && (f.upstream != "" || f.config != ""):
+		return providers, usageError{fmt.Errorf(
+			"--server and --upstream or --config exclude each other: a running server has its own providers")}
 	case f.server != "" && !config.ValidURL(f.server):
-		return upstream, usageError{fmt.Errorf("--server %q is no URL such as http://127.0.0.1:8080", f.server)}
+		return providers, usageError{fmt.Errorf("--server %q is no URL such as http://127.0.0.1:8080", f.server)}
 	case f.maxConcurrency < 1 || f.maxConcurrency > batch.MaxConcurrencyLimit:
-		return upstream, usageError{fmt.Errorf("--max-concurrency %d: expected 1 to %d", f.maxConcurrency, batch.MaxConcurrencyLimit)}
+		return providers, usageError{fmt.Errorf("--max-concurrency %d: expected 1 to %d", f.maxConcurrency, batch.MaxConcurrencyLimit)}
 	case f.endpoint != "" && !openai.Endpoint(f.endpoint).Valid():
-		return upstream, usageError{fmt.Errorf("--endpoint %q: expected one of %v", f.endpoint, openai.Endpoints())}
+		return providers, usageError{fmt.Errorf("--endpoint %q: expected one of %v", f.endpoint, openai.Endpoints())}
 	}
-	return upstream, nil
+	return providers, nil
 }
 
 // startAll starts everything that a run needs, on free ports of the loopback
 // interface, and returns the URL of the API.
-func (s *stack) startAll(ctx context.Context, data string, upstream config.Upstream) (string, error) {
+func (s *stack) startAll(ctx context.Context, data string, providers config.Providers) (string, error) {
 	listener, err := listen(ctx, "127.0.0.1:0", false)
 	if err != nil {
 		return "", fmt.Errorf("listen: %w", err)
@@ -147,7 +150,7 @@ func (s *stack) startAll(ctx context.Context, data string, upstream config.Upstr
 	}
 	// No grace: an interrupted run stops within a second, and the calls that
 	// it cuts off are made again when it goes on.
-	if err := s.startWorker(ctx, upstream, 0, runner.DefaultConcurrency); err != nil {
+	if err := s.startWorker(ctx, providers, 0, runner.DefaultConcurrency); err != nil {
 		return "", err
 	}
 	return s.serve(ctx, listener), nil

@@ -22,14 +22,11 @@ import (
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/live"
 	"github.com/headrace/headrace/internal/llm"
-	"github.com/headrace/headrace/internal/llm/provider"
 	"github.com/headrace/headrace/internal/nudge"
 	"github.com/headrace/headrace/internal/queue"
 	"github.com/headrace/headrace/internal/runner"
-	"github.com/headrace/headrace/internal/simulator"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/streamlog"
-	"github.com/headrace/headrace/internal/version"
 	"github.com/headrace/headrace/worker"
 )
 
@@ -42,11 +39,11 @@ type stack struct {
 
 	temporal client.Client
 	store    *store.Store
-	provider *provider.Provider // nil unless callTo was called
-	hub      *live.Hub          // nil unless startWorker was called
-	runner   *runner.Runner     // nil unless startWorker was called
-	logs     *streamlog.Logs    // nil unless startWorker was called
-	maxBody  int64              // of requests that make calls; 0 for the default
+	routes   []dispatch.Route // none unless callTo was called
+	hub      *live.Hub        // nil unless startWorker was called
+	runner   *runner.Runner   // nil unless startWorker was called
+	logs     *streamlog.Logs  // nil unless startWorker was called
+	maxBody  int64            // of requests that make calls; 0 for the default
 }
 
 // stop stops whatever has been started. It may be called more than once.
@@ -103,49 +100,10 @@ func (s *stack) openStore(ctx context.Context, location string) error {
 	return nil
 }
 
-// simulatedLatency is that of the simulator when nobody asks for another: what
-// a small model's short answers take.
-const simulatedLatency = "lognormal:200ms,0.5"
-
-// startSimulator starts a provider of our own and returns its URL.
-func (s *stack) startSimulator(ctx context.Context) (string, error) {
-	latency, err := simulator.ParseLatency(simulatedLatency)
-	if err != nil {
-		return "", err
-	}
-	// An interrupt ends it when its turn comes, and not the calls that it has
-	// taken: those have their grace.
-	running, err := simulator.Start(context.WithoutCancel(ctx), "127.0.0.1:0", simulator.Options{Latency: latency}, s.logger)
-	if err != nil {
-		return "", err
-	}
-	s.onStop(func(ctx context.Context) { _ = running.Stop(ctx) })
-	return running.URL(), nil
-}
-
-// callTo makes upstream the provider of this process.
-func (s *stack) callTo(ctx context.Context, upstream config.Upstream) error {
-	if upstream.Simulated {
-		url, err := s.startSimulator(ctx)
-		if err != nil {
-			return err
-		}
-		upstream.BaseURL = url
-	}
-	upstream.UserAgent = version.UserAgent()
-	p, err := provider.New(upstream.Config)
-	if err != nil {
-		return err
-	}
-	s.onStop(func(context.Context) { p.Close() })
-	s.provider = p
-	return nil
-}
-
-// startWorker starts a worker that calls upstream, with at most so many calls of
+// startWorker starts a worker that calls providers, with at most so many calls of
 // tasks in flight.
-func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace time.Duration, concurrency int) error {
-	if err := s.callTo(ctx, upstream); err != nil {
+func (s *stack) startWorker(ctx context.Context, providers config.Providers, grace time.Duration, concurrency int) error {
+	if err := s.callTo(ctx, providers); err != nil {
 		return err
 	}
 	host, nudges := worker.NewHost(), &nudge.Board{}
@@ -153,7 +111,8 @@ func (s *stack) startWorker(ctx context.Context, upstream config.Upstream, grace
 		Leaser: activities.NewQueues(s.temporal, nudges, host), Worker: host, Label: processName(), Bound: concurrency,
 	})
 	s.onStop(func(context.Context) { gate.Close() })
-	dispatcher := dispatch.New(gate, upstream.Name(), s.provider)
+	dispatcher := dispatch.New(gate, s.routes...)
+	dispatcher.Assign(providers.Assignments...)
 	s.hub, s.logs = live.NewHub(), streamlog.New(s.store)
 	o := runner.Options{
 		Store: s.store, Dispatcher: dispatcher, Logs: s.logs, Hub: s.hub, Backoff: llm.DefaultBackoff,
@@ -221,8 +180,8 @@ func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	if s.runner != nil {
 		o.Runner = s.runner
 	}
-	if s.provider != nil {
-		o.Models = models{s.provider}
+	if len(s.routes) > 0 {
+		o.Models = newModels(s.routes)
 	}
 	handler := api.New(o)
 	server := &http.Server{

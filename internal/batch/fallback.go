@@ -3,7 +3,8 @@ package batch
 import "slices"
 
 // Target is where a call may go instead: another model, another provider, or
-// both. Empty fields stay as they are.
+// both. Without a model it stays that of the call; without a provider the call
+// goes where calls of that model go.
 type Target struct {
 	Model    string `json:"model,omitempty"`
 	Provider string `json:"provider,omitempty"`

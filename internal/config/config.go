@@ -1,5 +1,8 @@
-// Package config makes settings out of flags and the environment. What it
-// returns is plain structs; nobody else reads the environment.
+// Package config makes settings out of flags, the environment and the
+// configuration file. What it returns is plain structs; nobody else reads the
+// environment.
+//
+// Read config.go, then file.go and providers.go.
 package config
 
 import (
@@ -7,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/llm/provider"
 	"github.com/headrace/headrace/internal/secret"
 )
@@ -33,6 +37,11 @@ type Upstream struct {
 	// Simulated says that nobody has named a provider: calls go to the
 	// simulator.
 	Simulated bool
+	// Label is the name that the configuration file gives, "" without one.
+	Label string
+	// Models and Rewrite are those of dispatch.Route.
+	Models  []dispatch.Pattern
+	Rewrite map[string]string
 }
 
 // NewUpstream returns the upstream that flag (empty if not given) and the
@@ -67,6 +76,8 @@ func ValidURL(s string) bool {
 func (u Upstream) Name() string {
 	parsed, err := url.Parse(u.BaseURL)
 	switch {
+	case u.Label != "":
+		return u.Label
 	case u.Simulated:
 		return "the simulator"
 	case u.BaseURL == "" && u.Shape == provider.Anthropic:

@@ -7,5 +7,6 @@
 //	           ▲                    │
 //	           └───── fallback ◄────┘
 //
-// It imports internal/{limit, llm, batch}. Read dispatch.go.
+// It imports internal/{limit, llm, batch, openai}. Read dispatch.go, then router.go
+// and trip.go.
 package dispatch

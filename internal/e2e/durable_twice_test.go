@@ -59,7 +59,7 @@ func (c *cluster) forgetfulWorker(upstream string) {
 	})
 	require.NoError(c.t, err)
 	c.t.Cleanup(sdk.Close)
-	a := &activities.Activities{Store: s, Dispatcher: dispatch.New(limit.New(limit.Options{}), "provider", p)}
+	a := &activities.Activities{Store: s, Dispatcher: dispatch.New(limit.New(limit.Options{}), dispatch.Route{Name: "provider", Provider: p})}
 	w := worker.New(sdk, activities.TaskQueue, worker.Options{})
 	w.RegisterWorkflowWithOptions(workflows.Batch, workflow.RegisterOptions{Name: workflows.NameBatch})
 	for name, do := range map[string]any{

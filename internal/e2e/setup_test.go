@@ -165,12 +165,13 @@ func (p *process) await(o *output, pattern string) string {
 }
 
 // dev starts all of headrace on free ports, with its data in dir, and returns
-// the URL of its API, without /v1.
+// the URL of its API, without /v1. Without an upstream, more says where calls go.
 func dev(t *testing.T, dir, upstream string, more ...string) (*process, string) {
 	t.Helper()
-	args := append([]string{
-		"dev", "--listen", "127.0.0.1:0", "--temporal-port", "0", "--ui-port", "0", "--data", dir, "--upstream", upstream,
-	}, more...)
+	args := append([]string{"dev", "--listen", "127.0.0.1:0", "--temporal-port", "0", "--ui-port", "0", "--data", dir}, more...)
+	if upstream != "" {
+		args = append(args, "--upstream", upstream)
+	}
 	p := start(t, nil, args...)
 	return p, p.await(p.stdout, `API (http://\S+)/v1`)
 }

@@ -109,10 +109,10 @@ func (s *sink) Put(ctx context.Context, o engine.Outcome) error {
 type caller struct{ d *dispatch.Dispatcher }
 
 func newCaller(p llm.Client) caller {
-	return caller{dispatch.New(limit.New(limit.Options{}), "provider", struct {
+	return caller{dispatch.New(limit.New(limit.Options{}), dispatch.Route{Name: "provider", Provider: struct {
 		llm.Client
 		llm.Streamer
-	}{Client: p})}
+	}{Client: p}})}
 }
 
 func (c caller) Call(ctx, starting context.Context, j engine.Job, flying func(int)) (llm.Response, error) {

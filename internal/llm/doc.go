@@ -7,6 +7,6 @@
 // wait, and the tokens that a response cost. It is the one place where
 // provider errors are classified.
 //
-// It imports internal/openai, internal/jsonscan and internal/sse only. Read
+// It imports internal/{openai, batch, jsonscan, sse} only. Read
 // llm.go, then kind.go, then event.go.
 package llm

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/sse"
 )
@@ -70,4 +71,7 @@ type Response struct {
 	Header http.Header
 	Body   []byte // as it came
 	Usage  openai.Usage
+	// Via is the target that answered, in the words of requests, if that is not the
+	// one that the call named.
+	Via batch.Target
 }

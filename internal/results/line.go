@@ -10,6 +10,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/jsonscan"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/openai"
@@ -46,12 +47,18 @@ func (n Namer) appendHead(dst []byte, line int64, customID []byte) []byte {
 
 // AppendAnswer appends the line of a request that was answered. The answer's
 // bytes stand in it as they came, except that line breaks between its tokens
-// are left out: a line cannot hold them.
+// are left out: a line cannot hold them. If another target than the request's own
+// has answered, the line says which.
 func (n Namer) AppendAnswer(dst []byte, line int64, customID []byte, r llm.Response) []byte {
 	dst = n.appendHead(dst, line, customID)
 	dst = n.appendResponse(dst, line, r.Status, r.RequestID)
 	dst = appendOneLine(dst, r.Body)
-	return append(dst, "},\"error\":null}\n"...)
+	dst = append(dst, "},\"error\":null"...)
+	if r.Via != (batch.Target{}) {
+		dst = append(dst, `,"headrace":`...)
+		dst = appendJSON(dst, r.Via)
+	}
+	return append(dst, "}\n"...)
 }
 
 // AppendFailure appends the line of a request whose last attempt failed. It

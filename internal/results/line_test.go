@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/results"
@@ -35,6 +36,12 @@ func TestLines(t *testing.T) {
 		"a provider without request ids": {
 			n.AppendAnswer(nil, 42, []byte(`"a\u00e9"`), llm.Response{Status: 201, Body: []byte(`[]`)}),
 			`"response":{"status_code":201,"request_id":"req_0123456789abcdefghjkmnpqrs_42","body":[]},"error":null}`,
+		},
+		"an answer of another target": {
+			n.AppendAnswer(nil, 42, []byte(`"a\u00e9"`), llm.Response{
+				Status: 200, RequestID: "req_x", Body: []byte(`{}`), Via: batch.Target{Provider: "backup", Model: "m\"1"},
+			}),
+			`"response":{"status_code":200,"request_id":"req_x","body":{}},"error":null,"headrace":{"model":"m\"1","provider":"backup"}}`,
 		},
 		"an error of the provider": {
 			failure(&llm.Error{Status: 400, RequestID: "req_x", Body: []byte(`{"error":{"message":"bad","code":null}}`)}),

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -46,6 +47,10 @@ type job struct {
 
 	permitted atomic.Bool // it has a place among the calls of this process
 
+	// Of the calls of one attempt, for the task's own goroutine alone.
+	noted    []*llm.Error // those that are among the attempts
+	replayed bool         // the answer was not the provider's but of an earlier worker
+
 	mu       sync.Mutex
 	started  int64 // unix seconds, 0 before the first call
 	calling  bool
@@ -88,7 +93,7 @@ func (j *job) run() {
 	}
 	for {
 		a, begun, err := j.attempt()
-		if begun.IsZero() {
+		if _, failed := errors.AsType[*llm.Error](err); begun.IsZero() && !failed {
 			j.notBegun(err)
 			return
 		}
@@ -114,13 +119,15 @@ func (j *job) due() bool {
 	}
 }
 
-// attempt makes one call as soon as it may. begun is when it started, zero if it
-// did not: then err says why.
+// attempt makes one call as soon as it may, or several if it falls back. begun is
+// when the last one started, zero if none did or if it is noted: then err says why it
+// ended.
 func (j *job) attempt() (a llm.Response, begun time.Time, err error) {
 	r := j.parent.runner
 	starting, stop := j.untilCall()
 	defer stop()
 	r.o.Hub.Pressure.Yield(starting, j.arrived.Add(longestYield))
+	j.noted, j.replayed = nil, false
 	a, err = r.o.Dispatcher.Do(j.ctx, starting, &dispatch.Call{
 		Ticket: j.ticket(), Fallback: j.spec.Fallback, Elsewhere: j.spec.HTTP(),
 		Request: llm.Request{
@@ -130,6 +137,11 @@ func (j *job) attempt() (a llm.Response, begun time.Time, err error) {
 		Began: func() {
 			begun = time.Now()
 			j.begin()
+		},
+		Failed: func(to batch.Target, at time.Time, e *llm.Error) {
+			begun = time.Time{}
+			j.noted = append(j.noted, e)
+			j.note(at, to, e)
 		},
 		Make: j.call,
 	})
@@ -156,9 +168,17 @@ func (j *job) ticket() limit.Ticket {
 	}
 	if !j.spec.HTTP() {
 		t.Model, t.Patience = j.model, patience
-		t.Provider = j.parent.runner.o.Dispatcher.Target(t)
 	}
 	return t
+}
+
+// resolved is the ticket with the provider and the queue that the task's calls go to
+// at first.
+func (j *job) resolved() limit.Ticket {
+	if j.spec.HTTP() {
+		return j.ticket()
+	}
+	return j.parent.runner.o.Dispatcher.Resolve(j.ticket())
 }
 
 // release gives the task's permit back, if it has one. A task whose call has
@@ -286,6 +306,7 @@ func (j *job) object() task.Object {
 		return *j.final
 	}
 	o := task.New(j.id(), j.spec, j.parent.created)
+	o.Queue = cmp.Or(j.resolved().Queue, o.Queue)
 	return o.During(task.Progress{StartedAt: j.started, Attempts: slices.Clone(j.attempts), WaitingOn: j.waitingOn()})
 }
 
@@ -297,7 +318,7 @@ func (j *job) waitingOn() *batch.WaitingOn {
 	if since, err := j.parent.runner.journal.Trouble(); err != nil {
 		return &batch.WaitingOn{Reason: batch.StorageFailing, Message: err.Error(), Since: since.Unix()}
 	}
-	gate, t := j.parent.runner.o.Dispatcher.Gate(), j.ticket()
+	gate, t := j.parent.runner.o.Dispatcher.Gate(), j.resolved()
 	w := gate.WaitingOn(t.Queue, t.Provider)
 	if w == nil {
 		return j.waiting
@@ -317,9 +338,10 @@ func (j *job) progress() (task.Progress, bool) {
 		j.final == nil && (j.started > 0 || waiting != nil)
 }
 
-// note adds an attempt.
-func (j *job) note(begun time.Time, failed *llm.Error, wait time.Duration) {
-	a := task.Attempt{StartedAt: begun.Unix(), DurationMS: time.Since(begun).Milliseconds(), WaitMS: wait.Milliseconds()}
+// note adds a call to the attempts. to is whom it went to, failed what it came to if
+// that is no success.
+func (j *job) note(begun time.Time, to batch.Target, failed *llm.Error) {
+	a := task.Attempt{StartedAt: begun.Unix(), DurationMS: time.Since(begun).Milliseconds(), Target: j.told(to)}
 	if failed != nil {
 		a.Error = &task.AttemptError{
 			Kind: failed.Kind.String(), StatusCode: failed.Status, Code: failed.Code, Message: shorten(failed.Message),
@@ -332,9 +354,30 @@ func (j *job) note(begun time.Time, failed *llm.Error, wait time.Duration) {
 	if len(j.attempts) > attemptsKept {
 		j.attempts = slices.Clone(j.attempts[len(j.attempts)-attemptsKept:])
 	}
-	if failed != nil && failed.Kind == llm.Transient && !failed.Uncounted {
+}
+
+// noteFailure notes what an attempt came to, and how long the task waits before the
+// next one.
+func (j *job) noteFailure(begun time.Time, failed *llm.Error, wait time.Duration) {
+	if !slices.Contains(j.noted, failed) {
+		j.note(begun, batch.Target{}, failed)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.attempts[len(j.attempts)-1].WaitMS = wait.Milliseconds()
+	if failed.Kind == llm.Transient && !failed.Uncounted {
 		j.tries++
 	}
+}
+
+// told is a target that is worth telling: one of several providers, or one that was
+// fallen back to.
+func (j *job) told(to batch.Target) batch.Target {
+	d, first := j.parent.runner.o.Dispatcher, j.resolved()
+	if d.Several() || to.Provider != first.Provider || to.Model != j.model {
+		return to
+	}
+	return batch.Target{}
 }
 
 // shorten bounds the messages of attempts: the last one's answer is kept whole.

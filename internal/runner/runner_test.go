@@ -79,7 +79,7 @@ func setup(t *testing.T) *testBundle {
 
 // dispatcher makes so many calls of tasks at once.
 func (b *testBundle) dispatcher(bound int) *dispatch.Dispatcher {
-	return dispatch.New(limit.New(limit.Options{Bound: bound}), "provider", b.provider)
+	return dispatch.New(limit.New(limit.Options{Bound: bound}), dispatch.Route{Name: "provider", Provider: b.provider})
 }
 
 func (b *testBundle) runner(t *testing.T, change func(*runner.Options)) *runner.Runner {

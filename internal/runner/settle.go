@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/openai"
@@ -19,8 +20,7 @@ import (
 // is to be tried again here.
 func (j *job) settle(a llm.Response, err error, begun time.Time) bool {
 	if err == nil {
-		j.note(begun, nil, 0)
-		j.keep(task.Completed, &a, nil, &a.Usage)
+		j.answered(a, begun)
 		return true
 	}
 	if errors.Is(err, streamlog.ErrTakenOver) {
@@ -33,7 +33,7 @@ func (j *job) settle(a llm.Response, err error, begun time.Time) bool {
 		return true
 	}
 	wait := j.wait(failed)
-	j.note(begun, failed, max(wait, failed.RetryAfter, 0))
+	j.noteFailure(begun, failed, max(wait, failed.RetryAfter, 0))
 	if j.ctx.Err() != nil && j.gaveUp() {
 		return true
 	}
@@ -50,10 +50,20 @@ func (j *job) settle(a llm.Response, err error, begun time.Time) bool {
 	return !j.pause(wait)
 }
 
+// answered ends a task that has its answer.
+func (j *job) answered(a llm.Response, begun time.Time) {
+	if !j.replayed && !j.spec.HTTP() && a.Via == (batch.Target{}) {
+		a.Via = batch.Target{Provider: j.resolved().Provider, Model: j.model}
+	}
+	a.Via = j.told(a.Via)
+	j.note(begun, a.Via, nil)
+	j.keep(task.Completed, &a, nil, &a.Usage)
+}
+
 // cutOff ends a task whose call was cut off.
 func (j *job) cutOff(begun time.Time) {
 	if errors.Is(context.Cause(j.ctx), errCancelled) || errors.Is(context.Cause(j.ctx), errDeadline) {
-		j.note(begun, &llm.Error{Kind: llm.Permanent, Code: codeCutOff, Message: "The call was cut off."}, 0)
+		j.note(begun, batch.Target{}, &llm.Error{Kind: llm.Permanent, Code: codeCutOff, Message: "The call was cut off."})
 	}
 	if !j.gaveUp() {
 		j.leaveToOthers()
@@ -118,7 +128,9 @@ func (j *job) fail(e *llm.Error) {
 func (j *job) keep(status task.Status, answer *llm.Response, err *task.Error, usage *openai.Usage) {
 	var result *task.Result
 	if answer != nil {
-		result = &task.Result{StatusCode: answer.Status, Headers: headers(answer.Header), Body: answer.Body}
+		result = &task.Result{
+			StatusCode: answer.Status, Headers: headers(answer.Header), Body: answer.Body, Target: answer.Via,
+		}
 	}
 	j.keepResult(status, result, err, usage)
 }

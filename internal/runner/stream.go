@@ -24,6 +24,7 @@ const codeInterrupted = "stream_interrupted"
 func (j *job) stream(ctx context.Context, p dispatch.Provider, r llm.Request) (llm.Response, error) {
 	err := j.openLog() //nolint:contextcheck // the log outlives the call
 	if errors.Is(err, streamlog.ErrEnded) {
+		j.replayed = true // by whom, nobody knows any more
 		return j.replay()
 	}
 	if err != nil {

@@ -84,6 +84,9 @@ type Attempt struct {
 	Error      *AttemptError `json:"error"`
 	// WaitMS is how long the task was to wait before the next attempt.
 	WaitMS int64 `json:"wait_ms,omitempty"`
+	// Target is whom the call went to, if there is a choice of providers or the
+	// call fell back.
+	batch.Target
 }
 
 // AttemptError is what a call came to that failed.
@@ -127,6 +130,9 @@ type Result struct {
 	Headers    map[string]string `json:"headers"`
 	Cached     bool              `json:"cached"`
 	Coalesced  bool              `json:"coalesced"`
+	// Target is who answered, if there is a choice of providers or the call fell
+	// back.
+	batch.Target
 	// BodyEncoding is "base64" for a body that is neither JSON nor text.
 	BodyEncoding string `json:"body_encoding,omitempty"`
 

@@ -1,0 +1,177 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/headrace/headrace/internal/dispatch"
+	"github.com/headrace/headrace/internal/llm/provider"
+	"github.com/headrace/headrace/internal/secret"
+)
+
+// Providers are those that calls go to. The first is that of calls which nothing else
+// sends elsewhere.
+type Providers struct {
+	All []Upstream
+	// Assignments put calls into queues that name none themselves.
+	Assignments []dispatch.Assignment
+}
+
+// NewProviders returns the providers of the file. If it has none, there is one, which
+// NewUpstream returns.
+func NewProviders(flag string, f File, env Env) (Providers, error) {
+	var ps Providers
+	if len(f.Providers) == 0 {
+		u, err := NewUpstream(flag, env)
+		if err != nil {
+			return ps, err
+		}
+		ps.All = []Upstream{u}
+	} else if flag != "" {
+		return ps, errors.New("--upstream and the providers of the configuration file exclude each other: leave one of them out")
+	}
+	for i, entry := range f.Providers {
+		u, err := entry.upstream(env)
+		if err != nil {
+			return ps, fmt.Errorf("%s: %w", at("providers", i, entry.Name), err)
+		}
+		if slices.ContainsFunc(ps.All, func(other Upstream) bool { return other.Name() == u.Name() }) {
+			return ps, fmt.Errorf("providers[%d].name: %q is taken: give each provider a name of its own", i, entry.Name)
+		}
+		ps.All = append(ps.All, u)
+	}
+	for i, entry := range f.Routes {
+		a, err := ps.assignment(entry)
+		if err != nil {
+			return ps, fmt.Errorf("routes[%d].%w", i, err)
+		}
+		ps.Assignments = append(ps.Assignments, a)
+	}
+	return ps, nil
+}
+
+// at names an element of a list.
+func at(list string, i int, name string) string {
+	if name == "" {
+		return fmt.Sprintf("%s[%d]", list, i)
+	}
+	return fmt.Sprintf("%s[%d] (%s)", list, i, name)
+}
+
+// Simulated reports whether calls go to the simulator.
+func (ps Providers) Simulated() bool { return len(ps.All) == 1 && ps.All[0].Simulated }
+
+// Name tells a person where calls go.
+func (ps Providers) Name() string {
+	names := make([]string, len(ps.All))
+	for i, u := range ps.All {
+		names[i] = u.Name()
+	}
+	return strings.Join(names, ", ")
+}
+
+// upstream checks an entry and reads its key.
+func (e ProviderEntry) upstream(env Env) (Upstream, error) {
+	u := Upstream{Label: e.Name, Rewrite: e.Rewrite, Config: provider.Config{
+		BaseURL: e.BaseURL, Shape: provider.Shape(e.Shape), APIVersion: e.APIVersion, Organization: e.Organization,
+	}}
+	shapes := []provider.Shape{provider.OpenAI, provider.Azure, provider.AzureAD, provider.Anthropic}
+	azure := u.Shape == provider.Azure || u.Shape == provider.AzureAD
+	switch {
+	case !validName(e.Name):
+		return u, fmt.Errorf("name: %q is no name: use %s, by which requests can name the provider", e.Name, nameRule)
+	case u.Shape != "" && !slices.Contains(shapes, u.Shape):
+		return u, fmt.Errorf("shape: %q is none: use openai, azure, azure_ad or anthropic", e.Shape)
+	case e.BaseURL != "" && !ValidURL(e.BaseURL):
+		return u, fmt.Errorf("base_url: %q is no URL such as https://api.openai.com/v1", e.BaseURL)
+	case azure && e.BaseURL == "":
+		return u, fmt.Errorf("base_url: shape %s needs that of your resource, such as https://name.openai.azure.com", e.Shape)
+	}
+	for from, to := range e.Rewrite {
+		if from == "" || to == "" {
+			return u, errors.New("rewrite: a model has no name: give both names, or take the pair out")
+		}
+	}
+	var err error
+	if u.Models, err = modelPatterns(e.Models); err != nil {
+		return u, err
+	}
+	u.Key, err = e.secret(env)
+	return u, err
+}
+
+func modelPatterns(texts []string) ([]dispatch.Pattern, error) {
+	var all []dispatch.Pattern
+	for i, text := range texts {
+		p, err := dispatch.ParsePattern(text)
+		if err != nil {
+			return nil, fmt.Errorf("models[%d]: %w", i, err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// secret reads the key, an empty one if the entry names none: there are servers that
+// want none.
+func (e ProviderEntry) secret(env Env) (secret.String, error) {
+	var key string
+	switch {
+	case e.KeyEnv != "" && e.KeyFile != "":
+		return secret.String{}, errors.New("key_env and key_file exclude each other: leave one of them out")
+	case e.KeyEnv != "":
+		if key = strings.TrimSpace(env(e.KeyEnv)); key == "" {
+			return secret.String{}, fmt.Errorf("key_env: the environment variable %s is not set: set it, or name another", e.KeyEnv)
+		}
+	case e.KeyFile != "":
+		text, err := os.ReadFile(e.KeyFile)
+		if err != nil {
+			return secret.String{}, fmt.Errorf("key_file: %w: put the key there, or name another file", err)
+		}
+		if key = strings.TrimSpace(string(text)); key == "" {
+			return secret.String{}, fmt.Errorf("key_file: %s is empty: put the key there", e.KeyFile)
+		}
+	}
+	return secret.New(key), nil
+}
+
+// assignment checks a route.
+func (ps Providers) assignment(e RouteEntry) (dispatch.Assignment, error) {
+	a := dispatch.Assignment{Provider: e.Provider, Queue: e.Queue}
+	switch {
+	case !validName(e.Queue):
+		return a, fmt.Errorf("queue: %q is no name of a queue: use %s", e.Queue, nameRule)
+	case e.Model == "" && e.Provider == "":
+		return a, errors.New("model: a route needs a model or a provider: say which calls are meant")
+	case e.Provider != "" && !slices.ContainsFunc(ps.All, func(u Upstream) bool { return u.Name() == e.Provider }):
+		return a, fmt.Errorf("provider: none is named %q: use one of %s", e.Provider, cmp.Or(ps.Name(), "the providers"))
+	}
+	if e.Model == "" {
+		return a, nil
+	}
+	var err error
+	if a.Model, err = dispatch.ParsePattern(e.Model); err != nil {
+		return a, fmt.Errorf("model: %w", err)
+	}
+	return a, nil
+}
+
+// Names that requests may use, of queues as of providers.
+const (
+	longestName = 64
+	nameRule    = "1 to 64 letters, digits, '.', '_' and '-'"
+)
+
+func validName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("._-", c) < 0 {
+			return false
+		}
+	}
+	return s != "" && len(s) <= longestName
+}
