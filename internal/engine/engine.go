@@ -40,8 +40,8 @@ type Want struct {
 // Source is where jobs come from.
 type Source interface {
 	// Next waits for jobs and returns about as many as are wanted, or as few as
-	// one. It returns io.EOF when no more will come. It is called by one
-	// goroutine.
+	// one. It returns none if hands were taken away meanwhile, and io.EOF when no
+	// more will come. It is called by one goroutine.
 	Next(ctx context.Context, want Want) ([]Job, error)
 }
 
@@ -61,10 +61,14 @@ type Caller interface {
 	Call(ctx, starting context.Context, j Job, flying func(int)) (llm.Response, error)
 }
 
-// Options configures an Engine. All fields are needed.
+// Options configures an Engine. All fields but Idle are needed.
 type Options struct {
-	// Hands is the number of calls kept in flight.
-	Hands  int
+	// Hands is the number of calls kept in flight, until SetHands.
+	Hands int
+	// Idle, if set, is called when SetHands has left no hand and no call is in
+	// flight any more, from any goroutine and each time anew. It must not block
+	// or ask the engine anything; it may call Drain.
+	Idle   func()
 	Caller Caller
 	// MaxAttempts bounds the tries of a job whose errors are transient.
 	MaxAttempts int
@@ -75,6 +79,11 @@ type Options struct {
 type Stats struct {
 	InFlight int // calls
 	Retrying int // jobs that wait for their next attempt
+	// Busy is the number of jobs that hands have: calls in flight, those that
+	// are about to be, and outcomes on their way to the sink.
+	Busy int
+	// Open is the number of jobs that were fetched and have no outcome.
+	Open int
 }
 
 // Engine makes calls. It is good for one Run.
@@ -86,11 +95,39 @@ type Engine struct {
 	inFlight atomic.Int64
 	drain    chan struct{}
 	drained  sync.Once
+
+	mu    sync.Mutex
+	allow int            // hands
+	hired int            // goroutines that work, while hire is set
+	hire  func(more int) // starts goroutines; nil before Run and at its end
 }
 
 // New returns an engine that has not begun.
 func New(o Options, source Source, sink Sink) *Engine {
-	return &Engine{o: o, source: source, sink: sink, queue: newQueue(o.Hands), drain: make(chan struct{})}
+	return &Engine{
+		o: o, source: source, sink: sink, queue: newQueue(o.Hands, o.Idle), drain: make(chan struct{}), allow: o.Hands,
+	}
+}
+
+// SetHands changes the number of calls kept in flight, at any time. With fewer,
+// those in flight beyond them finish, and none starts until there are fewer than
+// n; with 0 none starts.
+func (e *Engine) SetHands(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.allow = n
+	e.queue.setHands(n)
+	if e.hire != nil && n > e.hired {
+		e.hire(n - e.hired)
+		e.hired = n
+	}
+}
+
+// Hands is the number that was set last.
+func (e *Engine) Hands() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.allow
 }
 
 // Drain tells the engine to start no more calls. Those in flight finish. It may
@@ -99,7 +136,8 @@ func (e *Engine) Drain() { e.drained.Do(func() { close(e.drain) }) }
 
 // Stats may be called at any time.
 func (e *Engine) Stats() Stats {
-	return Stats{InFlight: int(e.inFlight.Load()), Retrying: e.queue.retryCount()}
+	busy, open := e.queue.load()
+	return Stats{InFlight: int(e.inFlight.Load()), Retrying: e.queue.retryCount(), Busy: busy, Open: open}
 }
 
 // Run makes calls until the source is at its end and every job has its outcome,
@@ -111,6 +149,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	// comes before a call runs under starting, which Drain ends as well.
 	starting, stop := context.WithCancel(ctx)
 	defer stop()
+	e.queue.begin(starting)
 	defer context.AfterFunc(starting, e.queue.close)()
 
 	var failed firstError
@@ -131,13 +170,11 @@ func (e *Engine) Run(ctx context.Context) error {
 			fail(err)
 		}
 	})
-	for range e.o.Hands {
-		hands.Go(func() {
-			if err := e.work(ctx, starting); err != nil {
-				fail(err)
-			}
-		})
-	}
+	e.employ(&hands, func() {
+		if err := e.work(ctx, starting); err != nil {
+			fail(err)
+		}
+	})
 	hands.Wait()
 	stop()
 	background.Wait()
@@ -145,6 +182,26 @@ func (e *Engine) Run(ctx context.Context) error {
 		return err
 	}
 	return failed.get()
+}
+
+// employ starts a goroutine for each hand, now and when SetHands asks for more,
+// until there is nothing left to take. Those that are too many wait.
+func (e *Engine) employ(hands *sync.WaitGroup, work func()) {
+	hire := func(more int) {
+		for range more {
+			hands.Go(work)
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	hands.Go(func() {
+		e.queue.awaitFinished()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.hire = nil
+	})
+	e.hire, e.hired = hire, e.allow
+	hire(e.allow)
 }
 
 // feed keeps the queue filled until the source is at its end.

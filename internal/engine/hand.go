@@ -11,13 +11,17 @@ import (
 // the queue is closed or at its end.
 func (e *Engine) work(ctx, starting context.Context) error {
 	for {
-		t, ok := e.queue.take()
+		t, entering, ok := e.queue.take()
 		if !ok {
 			return nil
 		}
-		response, err := e.o.Caller.Call(ctx, starting, t.job, e.flying)
+		response, err := e.o.Caller.Call(ctx, entering, t.job, e.flying) //nolint:contextcheck // entering comes from starting
 		if err != nil && (ctx.Err() != nil || starting.Err() != nil && errors.Is(err, starting.Err())) {
 			return nil // cut off, or not begun
+		}
+		if err != nil && entering.Err() != nil && errors.Is(err, entering.Err()) {
+			e.queue.untake(t) // hands were taken away before the call has begun
+			continue
 		}
 		if err := e.settle(ctx, t, response, err); err != nil {
 			return err
