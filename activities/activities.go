@@ -20,7 +20,7 @@ type Activities struct {
 	Runner *runner.Runner
 	Host   string
 	// Nudges takes what workflows have to say to this process to those who wait
-	// for it.
+	// for it. Without it nobody waits: lanes hear of changes when they lease.
 	Nudges *nudge.Board
 	// StopGrace is how long calls in flight may go on when the worker stops. 0
 	// cuts them off at once.

@@ -28,9 +28,9 @@ func (c laneCaller) Call(ctx, starting context.Context, j engine.Job, flying fun
 // ticket says when a call of the lane may be made. A batch is accepted as a whole:
 // its calls are in the order of its lines.
 func (l *lane) ticket(j engine.Job) limit.Ticket {
-	o := l.in.Options
+	s := l.settings.Load()
 	return limit.Ticket{
-		Queue: o.Queue, Project: l.in.Run.Project, Flow: l.in.Run.Batch, Priority: o.Priority,
+		Queue: s.Queue, Project: l.in.Run.Project, Flow: l.in.Run.Batch, Priority: s.Priority,
 		Accepted: l.in.Accepted * 1000, Order: j.Line, Model: j.Request.Model,
 	}
 }

@@ -45,6 +45,11 @@ func (a *Activities) Finish(ctx context.Context, in FinishInput) error {
 	if err := a.Store.PutJSON(ctx, in.Run.Object(), object); err != nil {
 		return err
 	}
+	if in.Retry != nil {
+		if err := a.Store.UnpinFile(ctx, in.Run.Project, in.Retry.InputFileID, in.Run.Batch); err != nil {
+			return err
+		}
+	}
 	return a.Store.UnpinFile(ctx, in.Run.Project, object.InputFileID, in.Run.Batch)
 }
 

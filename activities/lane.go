@@ -44,6 +44,13 @@ type lane struct {
 	engine   *engine.Engine
 	places   places
 
+	turn     chan struct{} // to speak to the ledger
+	begun    chan struct{} // closed when the ledger has answered for the first time
+	told     chan struct{} // the ledger has answered
+	settings atomic.Pointer[ledger.Settings]
+	reported atomic.Int64 // the most calls in flight, as the ledger was told last
+	ended    atomic.Bool  // no more requests will come
+
 	leases    []ledger.Lease // not yet opened
 	exhausted bool
 	perChunk  int                           // requests of the chunk that was opened last
@@ -53,13 +60,23 @@ type lane struct {
 func newLane(ctx context.Context, a *Activities, in WorkInput) *lane {
 	info := activity.GetInfo(ctx)
 	attempt := int(info.Attempt)
-	l := &lane{a: a, in: in, ledger: newLedgerClient(ctx, in.Lane), namer: results.NewNamer(in.Run.Batch)}
+	l := &lane{
+		a: a, in: in, ledger: newLedgerClient(ctx, in.Lane), namer: results.NewNamer(in.Run.Batch),
+		turn: make(chan struct{}, 1), begun: make(chan struct{}), told: make(chan struct{}, 1),
+	}
+	l.settings.Store(&ledger.Settings{Hands: in.Hands, Queue: in.Options.Queue, Priority: in.Options.CallPriority()})
 	l.perChunk = jsonl.MaxChunkRequests // the first chunks are the largest, and no lane may take many of those
 	l.recorder = results.NewRecorder(ctx, a.Store, in.Run, ledger.Holder(in.Lane, attempt))
 	l.pulse = newPulse(ctx, laneBeats, func() any { return l.progress() })
 	o := engine.Options{
 		Hands: in.Hands, Caller: laneCaller{l},
 		MaxAttempts: in.Options.MaxAttempts, Backoff: llm.DefaultBackoff,
+		// A lane without hands holds no worker: whoever wants calls again opens one.
+		Idle: func() {
+			if !l.settings.Load().Wait {
+				l.engine.Drain()
+			}
+		},
 	}
 	if in.Unmade != nil {
 		o.Caller = refuser{l.pulse, in.Unmade}
@@ -115,7 +132,7 @@ const leaveLimit = 30 * time.Second
 func (l *lane) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveLimit)
 	defer cancel()
-	_, err := l.ledger.ask(ctx, ledger.Request{Commits: l.recorder.Commits(), Leaving: true})
+	_, err := l.ask(ctx, ledger.Request{Commits: l.recorder.Commits(), Partials: l.recorder.Partials(), Leaving: true})
 	return err
 }
 
@@ -140,7 +157,11 @@ func (l *lane) Next(ctx context.Context, want engine.Want) ([]engine.Job, error)
 			}
 		}
 		if l.exhausted {
+			l.ended.Store(true)
 			return nil, io.EOF
+		}
+		if l.engine.Hands() == 0 {
+			return nil, nil
 		}
 		if err := l.lease(ctx, want); err != nil {
 			return nil, err
@@ -151,8 +172,8 @@ func (l *lane) Next(ctx context.Context, want engine.Want) ([]engine.Job, error)
 // lease reports finished chunks and leases about as many as hold the requests
 // that are wanted.
 func (l *lane) lease(ctx context.Context, want engine.Want) error {
-	first := l.ledger.asked == 0
-	grant, err := l.ledger.ask(ctx, ledger.Request{
+	first := l.isNew()
+	grant, err := l.ask(ctx, ledger.Request{
 		Commits: l.recorder.Commits(), Want: l.chunksFor(want.Most), Least: l.chunksFor(want.Least),
 	})
 	if err != nil {
@@ -160,11 +181,11 @@ func (l *lane) lease(ctx context.Context, want engine.Want) error {
 	}
 	if first {
 		l.before.Store(&grant.Totals)
+		close(l.begun)
 	}
 	l.leases, l.exhausted = grant.Chunks, grant.Exhausted || grant.Stop != ledger.Go
 	if grant.Stop != ledger.Go {
 		l.leases = nil
-		l.engine.Drain() // watch hears of it too, and cuts calls off if need be
 	}
 	return nil
 }

@@ -77,6 +77,15 @@ type PlanInput struct {
 	InputFileID string          `json:"input_file_id"`
 	Endpoint    openai.Endpoint `json:"endpoint"`
 	Options     batch.Options   `json:"options"`
+	// Retry, if set, says that the input is still to be made.
+	Retry *Retry `json:"retry,omitempty"`
+}
+
+// Retry names the batch whose requests without an answer make up the input of
+// another one.
+type Retry struct {
+	Run         Run    `json:"run"`
+	InputFileID string `json:"input_file_id"`
 }
 
 // PlanResult is the result of Plan. With Problems the batch cannot run.
@@ -124,6 +133,8 @@ type FinishInput struct {
 	// LastCommits is empty too.
 	Files       *OutputFiles     `json:"files,omitempty"`
 	LastCommits SaveCommitsInput `json:"last_commits"`
+	// Retry is the batch that was retried, whose input is needed no more.
+	Retry *Retry `json:"retry,omitempty"`
 }
 
 // OutputFiles are the files that a batch will have if there is anything to put

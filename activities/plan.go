@@ -13,9 +13,14 @@ import (
 
 // Plan reads the input file once, checks every line, and writes the index of
 // chunks. Bad lines are no error: they are counted in the result and listed in
-// the store.
+// the store. The input of a retry it makes before.
 func (a *Activities) Plan(ctx context.Context, in PlanInput) (PlanResult, error) {
 	defer stayAlive(ctx)()
+	if in.Retry != nil {
+		if problem, err := a.makeInput(ctx, in); err != nil || problem != nil {
+			return a.refuseRetry(ctx, in.Run, problem, err)
+		}
+	}
 	input, err := a.Store.OpenFileData(ctx, in.Run.Project, in.InputFileID, 0, -1)
 	if errors.Is(err, store.ErrNotFound) {
 		return a.refuse(ctx, in.Run, []openai.BatchError{MissingFile(in.InputFileID)}, 1)
@@ -59,6 +64,13 @@ type Problems struct {
 func (a *Activities) refuse(ctx context.Context, run Run, list []openai.BatchError, count int64) (PlanResult, error) {
 	err := a.Store.PutJSON(ctx, run.Problems(), Problems{Count: count, Errors: list})
 	return PlanResult{Problems: count}, err
+}
+
+func (a *Activities) refuseRetry(ctx context.Context, run Run, problem *openai.BatchError, err error) (PlanResult, error) {
+	if err != nil {
+		return PlanResult{}, err
+	}
+	return a.refuse(ctx, run, []openai.BatchError{*problem}, 1)
 }
 
 // MissingFile is the error of a batch whose input file does not exist.

@@ -21,11 +21,19 @@ type watcher struct {
 	err   error // why the lane must not take its leave from the ledger
 }
 
-// watch begins to watch, and sends the lane's heartbeats.
+// watch begins to watch and to heed what the workflow says, and sends the lane's
+// heartbeats.
 func watch(ctx context.Context, l *lane, abort context.CancelFunc) *watcher {
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w := &watcher{lane: l, abort: abort, stop: stop}
 	w.wg.Go(func() { l.pulse.beat(own) })
+	if l.a.Nudges != nil {
+		nudges, end := l.a.Nudges.Listen(l.in.Run.Batch)
+		w.wg.Go(func() {
+			defer end()
+			l.heed(own, nudges)
+		})
+	}
 	w.wg.Go(func() { w.watch(own, ctx.Done(), activity.GetWorkerStopChannel(ctx)) })
 	return w
 }

@@ -40,10 +40,15 @@ func TestABatchStartsAsItWasAskedFor(t *testing.T) {
 		want          batch.Options
 		outputSeconds int64
 	}{
-		"defaults":   {"", batch.DefaultOptions(), 30 * 24 * 3600},
-		"all null":   {`,"headrace":null,"metadata":null,"output_expires_after":null`, batch.DefaultOptions(), 30 * 24 * 3600},
-		"everything": {`,"headrace":{"max_concurrency":10000,"max_attempts":100,"timeout":"1d"},"output_expires_after":{"anchor":"created_at","seconds":3600}`, batch.Options{MaxConcurrency: 10000, MaxAttempts: 100, Timeout: batch.Duration(24 * time.Hour)}, 3600},
-		"some":       {`,"headrace":{"max_attempts":1}`, batch.Options{MaxConcurrency: 64, MaxAttempts: 1, Timeout: batch.DefaultTimeout}, 30 * 24 * 3600},
+		"defaults": {"", batch.DefaultOptions(), 30 * 24 * 3600},
+		"all null": {`,"headrace":null,"metadata":null,"output_expires_after":null`, batch.DefaultOptions(), 30 * 24 * 3600},
+		"everything": {`,"headrace":{"max_concurrency":10000,"max_attempts":100,"timeout":"1d","queue":"nightly","priority":100,"fallback":{"targets":[{"model":"m"},{"provider":"p","model":"n"}],"on":["throttled","transient"]}},"output_expires_after":{"anchor":"created_at","seconds":3600}`, batch.Options{
+			MaxConcurrency: 10000, MaxAttempts: 100, Timeout: batch.Duration(24 * time.Hour), Queue: "nightly", Priority: new(100),
+			Fallback: batch.Fallback{Targets: []batch.Target{{Model: "m"}, {Model: "n", Provider: "p"}}, On: []string{"throttled", "transient"}},
+		}, 3600},
+		"some": {`,"headrace":{"max_attempts":1,"priority":"interactive","fallback":null}`, batch.Options{
+			MaxConcurrency: 64, MaxAttempts: 1, Timeout: batch.DefaultTimeout, Priority: new(0),
+		}, 30 * 24 * 3600},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -19,6 +21,14 @@ import (
 
 // windowLimit bounds completion_window.
 const windowLimit = batch.Duration(365 * 24 * time.Hour)
+
+// Fields that several requests have.
+const (
+	fieldWindow      = "completion_window"
+	fieldConcurrency = "max_concurrency"
+	fieldQueue       = "queue"
+	fieldPriority    = "priority"
+)
 
 // createBatch starts a batch. Whether its input is good is found out later, as
 // OpenAI does: then the batch fails.
@@ -65,7 +75,7 @@ func (a *API) create(c *gin.Context, key string, body []byte, in workflows.Batch
 		return a.start(ctx, in)
 	}
 	c.Header(headerReplayed, "true")
-	in.Run.Batch, in.Object.ID = held.ID, held.ID
+	name(&in, held.ID)
 	return a.startAgain(ctx, in)
 }
 
@@ -79,23 +89,27 @@ func (a *API) newBatch(p *params, project string) (workflows.BatchInput, error) 
 	if err := oneOf("endpoint", o.Endpoint, openai.Endpoints()); err != nil && p.err == nil {
 		p.fail(err)
 	}
-	o.CompletionWindow = p.required("completion_window")
-	if window, err := batch.ParseDuration(o.CompletionWindow); err == nil && batch.Duration(window) <= windowLimit {
-		expires := now.Add(window).Unix()
-		o.ExpiresAt = &expires
-	} else {
-		p.fail(openai.InvalidRequest("completion_window", openai.CodeInvalidValue,
-			"Invalid value for 'completion_window': expected a duration such as '24h' or '7d', but got '%s'.", o.CompletionWindow))
-	}
+	o.CompletionWindow = p.required(fieldWindow)
+	o.ExpiresAt = p.expiry(o.CompletionWindow, now)
 	o.Metadata = p.metadata("metadata")
 	expiry := p.object("output_expires_after")
 	in := workflows.BatchInput{
 		Run: workflows.Run{Project: project, Batch: o.ID}, OutputSeconds: outputSeconds(expiry),
 	}
 	own := p.object("headrace")
-	o.Headrace.Options, o.Headrace.Webhook = options(own), a.webhook(own)
+	o.Headrace.Options, o.Headrace.Webhook = options(own, batch.DefaultOptions()), a.webhook(own)
 	in.Object = o
 	return in, p.done(expiry, own)
+}
+
+// expiry is when a window closes that opens at a time.
+func (p *params) expiry(window string, opens time.Time) *int64 {
+	d, err := batch.ParseDuration(window)
+	if err != nil || batch.Duration(d) > windowLimit {
+		p.fail(openai.InvalidRequest(fieldWindow, openai.CodeInvalidValue,
+			"Invalid value for 'completion_window': expected a duration such as '24h' or '7d', but got '%s'.", window))
+	}
+	return new(opens.Add(d).Unix())
 }
 
 func outputSeconds(p *params) int64 {
@@ -109,12 +123,19 @@ func outputSeconds(p *params) int64 {
 	return p.integer("seconds", shortestExpiry, longestExpiry, batchExpiry)
 }
 
-// options reads what headrace adds to OpenAI's parameters.
-func options(p *params) batch.Options {
-	o := batch.DefaultOptions()
-	o.MaxConcurrency = int(p.integer("max_concurrency", 1, batch.MaxConcurrencyLimit, int64(o.MaxConcurrency)))
+// options reads what headrace adds to OpenAI's parameters. What is absent is as o
+// has it.
+func options(p *params, o batch.Options) batch.Options {
+	o.MaxConcurrency = int(p.integer(fieldConcurrency, 1, batch.MaxConcurrencyLimit, int64(o.MaxConcurrency)))
 	o.MaxAttempts = int(p.integer("max_attempts", 1, batch.MaxAttemptsLimit, int64(o.MaxAttempts)))
 	o.Timeout = p.duration("timeout", batch.TimeoutLimit, o.Timeout)
+	if p.has(fieldQueue) {
+		o.Queue = p.name(fieldQueue)
+	}
+	o.Priority = new(p.priority(fieldPriority, o.CallPriority()))
+	if f := p.fallback("fallback"); !f.IsZero() {
+		o.Fallback = f
+	}
 	return o
 }
 
@@ -135,16 +156,18 @@ func (a *API) checkInput(ctx context.Context, in workflows.BatchInput) error {
 }
 
 // start makes the batch durable and returns it. The input file is pinned first,
-// so that the batch keeps it whoever deletes it.
+// so that the batch keeps it whoever deletes it; a retry pins that of the other
+// batch, too.
 func (a *API) start(ctx context.Context, in workflows.BatchInput) (batch.Object, error) {
 	run, file := in.Run, in.Object.InputFileID
-	if openai.ValidID(openai.PrefixFile, file) {
-		if err := a.store.PinFile(ctx, run.Project, file, run.Batch); err != nil {
+	for _, id := range inputs(in) {
+		if err := a.store.PinFile(ctx, run.Project, id, run.Batch); err != nil {
 			return in.Object, err
 		}
 	}
 	_, err := a.file(ctx, run.Project, file)
-	if in.InputMissing = errors.Is(err, store.ErrNotFound); err != nil && !in.InputMissing {
+	in.InputMissing = errors.Is(err, store.ErrNotFound) && in.Retry == nil // otherwise it is still to be made
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return in.Object, err
 	}
 	// A mark without a workflow is passed over by listings; a workflow without
@@ -176,10 +199,23 @@ func (a *API) startAgain(ctx context.Context, in workflows.BatchInput) (batch.Ob
 // before it was set here, so it is taken away again; one that has not will.
 func (a *API) join(ctx context.Context, in workflows.BatchInput) (batch.Object, error) {
 	o, err := a.view(ctx, in.Run)
-	if err == nil && o.Status.Final() && openai.ValidID(openai.PrefixFile, o.InputFileID) {
-		err = a.store.UnpinFile(ctx, in.Run.Project, o.InputFileID, in.Run.Batch)
+	if err != nil || !o.Status.Final() {
+		return o, err
+	}
+	in.Object = o
+	for _, id := range inputs(in) {
+		err = cmp.Or(err, a.store.UnpinFile(ctx, in.Run.Project, id, in.Run.Batch))
 	}
 	return o, err
+}
+
+// inputs are the files that a batch reads and that can exist.
+func inputs(in workflows.BatchInput) []string {
+	files := []string{in.Object.InputFileID}
+	if in.Retry != nil {
+		files = append(files, in.Retry.InputFileID)
+	}
+	return slices.DeleteFunc(files, func(id string) bool { return !openai.ValidID(openai.PrefixFile, id) })
 }
 
 // What may be repeated is tried again, since Temporal's database may fail for a

@@ -14,15 +14,12 @@ const longestTarget = 256
 
 // fallback reads what calls may fall back to, the zero value if absent.
 func (p *params) fallback(name string) batch.Fallback {
-	if raw := p.fields[name]; raw == nil || string(raw) == "null" {
-		delete(p.fields, name)
+	if !p.has(name) {
 		return batch.Fallback{}
 	}
 	own := p.object(name)
 	f := batch.Fallback{Targets: own.targets("targets"), On: own.kinds("on")}
-	if err := own.done(); err != nil {
-		p.fail(err.(*openai.Error)) //nolint:errorlint // it is one
-	}
+	p.absorb(own)
 	return f
 }
 
@@ -41,9 +38,7 @@ func (p *params) targets(name string) []batch.Target {
 			one.fail(openai.InvalidRequest(fmt.Sprintf("%s%s[%d]", p.path, name, i), openai.CodeInvalidValue,
 				"Invalid '%s%s[%d]': expected a 'model', a 'provider' or both, of at most %d bytes.", p.path, name, i, longestTarget))
 		}
-		if err := one.done(); err != nil {
-			p.fail(err.(*openai.Error)) //nolint:errorlint // it is one
-		}
+		p.absorb(one)
 		targets[i] = t
 	}
 	return targets

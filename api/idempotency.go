@@ -4,14 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/workflows"
 )
 
@@ -113,8 +116,17 @@ func (a *API) claim(ctx context.Context, key string, own workflows.Claim) (workf
 	if err != nil || first {
 		return own, err
 	}
+	return a.held(ctx, key, own)
+}
+
+// held returns the claim that holds of a key, or store.ErrNotFound if nobody has
+// claimed it. It refuses a request other than that of the claim.
+func (a *API) held(ctx context.Context, key string, own workflows.Claim) (workflows.Claim, error) {
 	held := workflows.Claim{}
 	d, err := a.temporal.DescribeWorkflowExecution(ctx, key, "")
+	if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
+		return held, store.ErrNotFound
+	}
 	if err != nil {
 		return held, fmt.Errorf("describe key: %w", err)
 	}

@@ -77,6 +77,16 @@ func (p *params) into(name string, expected openai.Kind, v any) bool {
 	return true
 }
 
+// has reports whether a field is there, and forgets one that is null.
+func (p *params) has(name string) bool {
+	raw := p.fields[name]
+	if string(raw) == "null" {
+		delete(p.fields, name)
+		return false
+	}
+	return raw != nil
+}
+
 func (p *params) fail(e *openai.Error) {
 	if p.err == nil {
 		p.err = e
@@ -92,7 +102,7 @@ func (p *params) text(name string) string {
 
 // required reads a string that must be there.
 func (p *params) required(name string) string {
-	if raw := p.fields[name]; raw == nil || string(raw) == "null" {
+	if !p.has(name) {
 		p.fail(openai.MissingParameter(p.path + name))
 	}
 	return p.text(name)
@@ -174,9 +184,7 @@ func (p *params) metadata(name string) map[string]string {
 // that is left over is one that does not exist.
 func (p *params) done(inner ...*params) error {
 	for _, i := range inner {
-		if err := i.done(); err != nil {
-			p.fail(err.(*openai.Error)) //nolint:errorlint // it is one
-		}
+		p.absorb(i)
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.fields)) {
 		p.fail(openai.InvalidRequest(p.path+name, openai.CodeUnknownParameter, "Unknown parameter: '%s'.", p.path+name))
@@ -185,6 +193,13 @@ func (p *params) done(inner ...*params) error {
 		return p.err
 	}
 	return nil
+}
+
+// absorb takes over the first error of an object inside.
+func (p *params) absorb(inner *params) {
+	if err := inner.done(); err != nil {
+		p.fail(err.(*openai.Error)) //nolint:errorlint // it is one
+	}
 }
 
 // oneOf refuses a value that is not among several allowed.

@@ -30,7 +30,11 @@ func (a *API) routes(e *gin.Engine) {
 	v1.POST("/batches", a.handle(a.createBatch))
 	v1.GET("/batches", a.handle(a.listBatches))
 	v1.GET("/batches/:id", a.handle(a.getBatch))
+	v1.PATCH("/batches/:id", a.handle(a.changeBatch))
 	v1.POST("/batches/:id/cancel", a.handle(a.cancelBatch))
+	v1.POST("/batches/:id/pause", a.handle(a.pauseBatch))
+	v1.POST("/batches/:id/resume", a.handle(a.resumeBatch))
+	v1.POST("/batches/:id/retry", a.handle(a.retryBatch))
 	v1.GET("/batches/:id/results", a.handle(a.batchResults))
 	v1.GET("/batches/:id/events", a.handle(a.batchEvents))
 

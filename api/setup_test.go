@@ -44,10 +44,12 @@ type temporal struct {
 	started map[string]workflows.BatchInput
 	memos   map[string]map[string]any
 	asked   []string // signals and cancellations, by name
+	said    []any    // with signals
 	looks   int      // at workflows
 
 	err      error                      // of every call, if set
 	flaky    int                        // starts that fail after they have happened
+	gone     error                      // of signals, if set
 	batchErr error                      // of starts of batches, if set
 	overtake func(workflows.BatchInput) // if set, another process starts each batch first, and does this
 	status   enums.WorkflowExecutionStatus
@@ -108,7 +110,14 @@ func (f *temporal) ask(what string) error {
 
 func (f *temporal) CancelWorkflow(context.Context, string, string) error { return f.ask("cancel") }
 
-func (f *temporal) SignalWorkflow(_ context.Context, _, _, signal string, _ any) error {
+func (f *temporal) SignalWorkflow(_ context.Context, _, _, signal string, arg any) error {
+	f.mu.Lock()
+	f.said = append(f.said, arg)
+	gone := f.gone
+	f.mu.Unlock()
+	if gone != nil {
+		return gone
+	}
 	return f.ask("signal " + signal)
 }
 

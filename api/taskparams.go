@@ -217,8 +217,8 @@ func (a *API) taskOptions(p, own *params) task.Options {
 		return p
 	}
 	o := task.Options{
-		Queue:       from("queue").name("queue"),
-		Priority:    int(from("priority").integer("priority", -task.PriorityLimit, task.PriorityLimit, 0)),
+		Queue:       from(fieldQueue).name(fieldQueue),
+		Priority:    from(fieldPriority).priority(fieldPriority, batch.PriorityInteractive),
 		MaxAttempts: int(from("max_attempts").integer("max_attempts", 1, batch.MaxAttemptsLimit, 0)),
 		Timeout:     from("timeout").duration("timeout", batch.TimeoutLimit, 0),
 		NotBefore:   from("not_before").moment("not_before", task.LatestStart),
@@ -227,6 +227,7 @@ func (a *API) taskOptions(p, own *params) task.Options {
 		Metadata:    from("metadata").metadata("metadata"),
 		Coalesce:    from("coalesce").flag("coalesce"),
 		Cache:       from("cache").duration("cache", task.CacheLimit, 0),
+		Fallback:    from("fallback").fallback("fallback"),
 	}
 	if now := task.Now(); o.NotBefore <= now { // it may run at once
 		o.NotBefore = 0

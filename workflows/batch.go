@@ -21,6 +21,8 @@ type BatchInput struct {
 	InputMissing bool `json:"input_missing,omitempty"`
 	// OutputSeconds is how long the output files are kept.
 	OutputSeconds int64 `json:"output_seconds"`
+	// Retry, if set, is the batch whose failed and unfinished requests these are.
+	Retry *Retry `json:"retry,omitempty"`
 	// Books is where an earlier run of the same batch left off.
 	Books *Books `json:"books,omitempty"`
 }
@@ -64,14 +66,20 @@ type batchRun struct {
 	sweeping    bool
 	abort       bool // cut calls off when ending
 	rollover    bool // this run has become long: continue as new
-	leases      int
+	requests    int  // leases and commands
+	laneCtx     workflow.Context
+	open        int   // lanes whose activity has not ended
 	left        []int // lanes that have left, since lanes were opened last
 	cancelLanes workflow.CancelFunc
+
+	steered bool                // by a command, in this run
+	rearm   workflow.CancelFunc // looks at the deadline anew
+	nudging map[string]int      // hosts that are being nudged, and whether to do so again
 }
 
 func newBatchRun(ctx workflow.Context, in BatchInput) *batchRun {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	b := &batchRun{ctx: disconnected, in: in, object: in.Object, cancelLanes: func() {}}
+	b := &batchRun{ctx: disconnected, in: in, object: in.Object, cancelLanes: func() {}, nudging: map[string]int{}}
 	if in.Books != nil {
 		b.ledger, b.pages, b.why = &in.Books.Ledger, in.Books.Pages, in.Books.Why
 	}
@@ -93,7 +101,9 @@ func (b *batchRun) run() error {
 	for !b.ledger.Complete() && b.why != broken {
 		b.ledger.Resume()
 		b.sweeping = b.why != notEnding
-		b.runLanes()
+		if err := b.runLanes(); err != nil {
+			return err
+		}
 		if b.rollover {
 			return b.continueAsNew()
 		}
@@ -124,6 +134,7 @@ func (b *batchRun) plan() (int64, error) {
 	var result activities.PlanResult
 	err := b.do(planOptions, activities.NamePlan, activities.PlanInput{
 		Run: b.in.Run, InputFileID: b.object.InputFileID, Endpoint: b.object.Endpoint, Options: b.object.Headrace.Options,
+		Retry: b.in.Retry,
 	}).Get(b.ctx, &result)
 	if err != nil || result.Problems > 0 {
 		return 0, err
@@ -147,10 +158,13 @@ func (b *batchRun) finish(status openai.Status) error {
 			return err
 		}
 	}
-	b.object = b.current()
+	if b.ledger != nil {
+		b.ledger.Partials = nil // what is not committed is in no file
+	}
+	b.object = b.current().Unpaused()
 	b.object.Status = status
 	b.stamp()
-	in := activities.FinishInput{Run: b.in.Run, Object: b.object}
+	in := activities.FinishInput{Run: b.in.Run, Object: b.object, Retry: b.in.Retry}
 	if b.ledger != nil {
 		in.Files = b.outputFiles()
 		in.LastCommits = activities.SaveCommitsInput{Run: b.in.Run, Page: b.pages, Commits: b.ledger.TakeCommits()}
@@ -219,20 +233,21 @@ func (b *batchRun) continueAsNew() error {
 	if err := workflow.Await(b.ctx, func() bool { return workflow.AllHandlersFinished(b.ctx) }); err != nil {
 		return err
 	}
+	b.obeyWaiting() // a command that nobody has looked at would be lost
 	next := b.in
 	next.Object = b.object
 	next.Books = &Books{Ledger: *b.ledger, Pages: b.pages + 1, Why: b.why}
 	return workflow.NewContinueAsNewError(b.ctx, NameBatch, next)
 }
 
-// current is the object with what lanes that have left committed. Those still
-// open tell of themselves in their heartbeats.
+// current is the object with what lanes that have left keep in the store. Those
+// still open tell of themselves in their heartbeats.
 func (b *batchRun) current() batch.Object {
 	o := b.object
 	if b.ledger != nil {
-		o.RequestCounts.Completed, o.RequestCounts.Failed = b.ledger.Left.Completed, b.ledger.Left.Failed
-		usage := b.ledger.Left.Usage
-		o.Usage = &usage
+		kept := b.ledger.Kept()
+		o.RequestCounts.Completed, o.RequestCounts.Failed = kept.Completed, kept.Failed
+		o.Usage = &kept.Usage
 	}
 	return o
 }

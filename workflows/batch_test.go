@@ -14,6 +14,8 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
+	sdkconverter "go.temporal.io/sdk/converter"
+
 	"github.com/headrace/headrace/activities"
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/ledger"
@@ -36,6 +38,7 @@ type testBundle struct {
 	left     []int // lanes that have left, as the memo has them
 	begun    time.Time
 	grants   []ledger.Grant
+	nudged   []string // hosts, in order
 }
 
 func setup(t *testing.T) *testBundle {
@@ -47,10 +50,17 @@ func setup(t *testing.T) *testBundle {
 	var a *activities.Activities
 	for name, f := range map[string]any{
 		activities.NamePlan: a.Plan, activities.NameWork: a.Work, activities.NameSaveCommits: a.SaveCommits,
-		activities.NameFinish: a.Finish, activities.NameTidy: a.Tidy, activities.NameNotify: a.Notify,
+		activities.NameFinish: a.Finish, activities.NameTidy: a.Tidy, activities.NameNotify: a.Notify, activities.NameNudge: a.Nudge,
 	} {
 		b.env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
+	b.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, args sdkconverter.EncodedValues) {
+		if info.ActivityType.Name == activities.NameWork {
+			var in activities.WorkInput
+			require.NoError(t, args.Get(&in))
+			b.lanes[in.Lane] = in
+		}
+	})
 	b.begun = b.env.Now()
 	expires := b.begun.Add(time.Hour).Unix()
 	id := openai.NewID(openai.PrefixBatch)
@@ -78,6 +88,12 @@ func setup(t *testing.T) *testBundle {
 			b.tidied = true
 			return nil
 		}).Maybe()
+	b.env.OnActivity(activities.NameNudge, mock.Anything, mock.Anything).Return(
+		func(ctx context.Context, in activities.NudgeInput) error {
+			require.Equal(t, id, in.Subject)
+			b.nudged = append(b.nudged, activity.GetInfo(ctx).TaskQueue)
+			return nil
+		}).Maybe()
 	b.env.OnActivity(activities.NameSaveCommits, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SaveCommitsInput) error {
 			b.saved = append(b.saved, in)
@@ -93,10 +109,7 @@ func (b *testBundle) plan(takes time.Duration, result activities.PlanResult) {
 
 // lane makes the next lane's activity end after so long with err.
 func (b *testBundle) lane(takes time.Duration, err error) {
-	b.env.OnActivity(activities.NameWork, mock.Anything, mock.Anything).Run(func(args mock.Arguments) {
-		in := args.Get(1).(activities.WorkInput)
-		b.lanes[in.Lane] = in
-	}).After(takes).Return(err).Once()
+	b.env.OnActivity(activities.NameWork, mock.Anything, mock.Anything).After(takes).Return(err).Once()
 }
 
 // at does something when so much time has passed since the start.

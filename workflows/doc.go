@@ -11,7 +11,8 @@
 //	     │              └──── cancel ───► sweep ──► cancelled
 //	     └─ problems ─► failed
 //
-// A sweep gives every request that was not made its error line.
+// A sweep gives every request that was not made its error line. Commands steer a
+// batch until it ends: see steer.go.
 //
 // Webhook carries out the delivery of one event: it may take days, and outlives
 // what the event is about.

@@ -1,48 +1,74 @@
 package workflows
 
 import (
+	"slices"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/headrace/headrace/activities"
+	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/ledger"
 	"github.com/headrace/headrace/internal/openai"
 )
 
-// runLanes opens as many lanes as the batch may have and waits until all have
-// left.
-func (b *batchRun) runLanes() {
-	ctx, cancel := workflow.WithCancel(workflow.WithActivityOptions(b.ctx, laneOptions))
-	b.cancelLanes = cancel
+// runLanes keeps as many lanes open as the batch may have, until all have left and
+// none is wanted: everything is done, they were told to stop, or what they gave
+// back is for lanes of the next turn. A paused batch waits here.
+func (b *batchRun) runLanes() error {
+	b.laneCtx, b.cancelLanes = workflow.WithCancel(workflow.WithActivityOptions(b.ctx, laneOptions))
 	b.left = nil
-	lanes := workflow.NewWaitGroup(b.ctx)
-	for _, hands := range b.lanes() {
-		in := b.workInput(hands)
-		lanes.Add(1)
-		workflow.Go(ctx, func(ctx workflow.Context) {
-			defer lanes.Done()
-			err := workflow.ExecuteActivity(ctx, activities.NameWork, in).Get(ctx, nil)
-			b.ledger.CloseLane(in.Lane) // a lane that has taken its leave is closed already
-			if err != nil && b.ledger.Stopped == ledger.Go {
-				b.fail(err)
-			}
-		})
-	}
-	lanes.Wait(b.ctx)
-	cancel()
+	b.deal()
+	// What a workflow awaits it looks at again whenever anything has happened.
+	err := workflow.Await(b.ctx, func() bool {
+		return b.open == 0 && (!b.object.Headrace.Paused || b.ledger.Stopped != ledger.Go || b.ledger.Complete())
+	})
+	b.cancelLanes()
 	b.cancelLanes = func() {}
+	return err
 }
 
-// lanes returns the hands of each lane to open, no more lanes than chunks.
-func (b *batchRun) lanes() []int {
+// deal shares the hands that the batch may have out to its lanes, and opens lanes
+// for those that are left, no more than there are chunks.
+func (b *batchRun) deal() {
+	if b.ledger.Stopped != ledger.Go {
+		return
+	}
+	lanes := batch.Split(b.ledger.Deal(b.hands(), batch.HandsPerLane))
+	for _, hands := range lanes[:min(int64(len(lanes)), b.ledger.Available())] {
+		b.openLane(b.workInput(hands))
+	}
+}
+
+// hands is the most calls that the batch may have in flight.
+func (b *batchRun) hands() int {
+	if b.object.Headrace.Paused {
+		return 0
+	}
 	done := b.ledger.Left.Completed + b.ledger.Left.Failed
-	lanes := b.object.Headrace.Lanes(b.object.RequestCounts.Total - done)
-	return lanes[:min(int64(len(lanes)), b.ledger.Available())]
+	return b.object.Headrace.Hands(b.object.RequestCounts.Total - done)
+}
+
+// openLane opens a lane, which ends as it sees fit.
+func (b *batchRun) openLane(in activities.WorkInput) {
+	b.open++
+	workflow.Go(b.laneCtx, func(ctx workflow.Context) {
+		defer func() { b.open-- }()
+		err := workflow.ExecuteActivity(ctx, activities.NameWork, in).Get(ctx, nil)
+		b.ledger.CloseLane(in.Lane) // a lane that has taken its leave is closed already
+		if b.steered {              // there may be very many
+			b.left = slices.DeleteFunc(b.left, func(lane int) bool { return lane == in.Lane })
+		}
+		if err != nil && b.ledger.Stopped == ledger.Go {
+			b.fail(err)
+		}
+		b.redeal()
+	})
 }
 
 func (b *batchRun) workInput(hands int) activities.WorkInput {
 	in := activities.WorkInput{
 		Run: b.in.Run, InputFileID: b.object.InputFileID, Endpoint: b.object.Endpoint, Options: b.object.Headrace.Options,
-		Lane: b.ledger.OpenLane(), Hands: hands, Accepted: b.object.CreatedAt,
+		Lane: b.ledger.OpenLane(hands), Hands: hands, Accepted: b.object.CreatedAt,
 	}
 	if b.sweeping {
 		in.Unmade = unmade(b.why)

@@ -10,7 +10,7 @@ import (
 )
 
 // listen begins to take what comes from outside: leases of lanes, questions,
-// cancellation, and the deadline.
+// commands, cancellation, and the deadline.
 func (b *batchRun) listen(ctx workflow.Context) error {
 	err := workflow.SetUpdateHandlerWithOptions(ctx, activities.UpdateLease, b.lease,
 		workflow.UpdateHandlerOptions{Validator: b.checkLease})
@@ -31,11 +31,8 @@ func (b *batchRun) listen(ctx workflow.Context) error {
 			b.stopLanes(ledger.Abort)
 		}
 	})
-	workflow.Go(b.ctx, func(ctx workflow.Context) {
-		if workflow.Sleep(ctx, b.untilExpiry()) == nil {
-			b.end(expired)
-		}
-	})
+	workflow.Go(b.ctx, b.watchDeadline)
+	workflow.Go(b.ctx, b.heed)
 	return nil
 }
 
@@ -45,14 +42,23 @@ func (b *batchRun) lease(_ workflow.Context, r ledger.Request) (ledger.Grant, er
 	if err != nil {
 		return grant, fenced(err)
 	}
-	if b.leases++; b.leases >= leasesPerRun || workflow.GetInfo(b.ctx).GetContinueAsNewSuggested() {
-		b.rollOver()
+	if grant.Settings != nil {
+		grant.Settings.Queue, grant.Settings.Priority = b.object.Headrace.Queue, b.object.Headrace.CallPriority()
 	}
+	b.grow()
+	b.redeal()
 	if r.Leaving {
 		b.left = append(b.left, r.Lane)
 		return grant, b.publish()
 	}
 	return grant, nil
+}
+
+// grow counts what makes the history longer.
+func (b *batchRun) grow() {
+	if b.requests++; b.requests >= requestsPerRun || workflow.GetInfo(b.ctx).GetContinueAsNewSuggested() {
+		b.rollOver()
+	}
 }
 
 // checkLease refuses attempts that are over before they reach the history.
@@ -69,7 +75,7 @@ func fenced(err error) error {
 
 // rollOver makes the lanes leave, so that the batch can go on in a new run.
 func (b *batchRun) rollOver() {
-	if b.rollover || b.ledger.Complete() {
+	if b.rollover || b.ledger == nil || b.ledger.Complete() {
 		return
 	}
 	b.rollover = true
@@ -91,7 +97,12 @@ func (b *batchRun) cancel() {
 	}
 	b.object.Status, b.object.CancellingAt = openai.Cancelling, b.now()
 	b.end(cancelled)
-	if err := b.publish(); err != nil {
+	b.logged(b.publish())
+}
+
+// logged logs the error of publishing where there is nobody to return it to.
+func (b *batchRun) logged(err error) {
+	if err != nil {
 		workflow.GetLogger(b.ctx).Error("publish batch", "error", err)
 	}
 }
@@ -103,6 +114,10 @@ func (b *batchRun) end(why ending) {
 		return
 	}
 	b.why = why
+	if b.object.Headrace.Paused {
+		b.object = b.object.Unpaused()
+		b.logged(b.publish())
+	}
 	if b.abort {
 		b.stopLanes(ledger.Abort)
 		return

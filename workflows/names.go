@@ -15,6 +15,9 @@ const (
 	// SignalAbort makes a cancelled batch cut its calls off. Send it before the
 	// cancellation, or after.
 	SignalAbort = "abort"
+	// SignalCommand takes a batch.Command. Commands are obeyed in the order in
+	// which they come.
+	SignalCommand = "command"
 	// MemoBatch is the key of the memo that holds the batch's object. What
 	// running lanes have done is not in it: see LaneProgress.
 	MemoBatch = "batch"
@@ -89,3 +92,6 @@ type LaneProgress = batch.Progress
 
 // Run names a batch and what it keeps in the store.
 type Run = activities.Run
+
+// Retry names the batch whose requests without an answer another one makes.
+type Retry = activities.Retry

@@ -41,10 +41,29 @@ func TestTheWireStaysAsItIs(t *testing.T) {
 			workflows.NameKey, workflows.PrefixKey, workflows.MemoClaim,
 			activities.NamePlan, activities.NameWork, activities.NameSaveCommits, activities.NameFinish, activities.NameTidy,
 			activities.UpdateLease, activities.QueryStop, activities.ErrorFenced,
+			workflows.SignalCommand, activities.NameNudge,
 		},
-		"stops":       []ledger.Stop{ledger.Go, ledger.Drain, ledger.Abort},
-		"batch input": workflows.BatchInput{Run: run, InputMissing: true, OutputSeconds: 1, Books: &workflows.Books{Pages: 1, Why: "expired"}},
-		"claim":       workflows.Claim{Fingerprint: "f", ID: "batch_1"},
+		"pause": batch.Pause(), "resume": batch.Resume(),
+		"command": batch.Command{
+			CompletionWindow: new("1h"), ExpiresAt: &one, MaxConcurrency: new(2), Queue: new("q"), Priority: new(3),
+		},
+		"steered object": batch.Extension{
+			Options: batch.Options{Queue: "q", Priority: new(3), Fallback: batch.Fallback{
+				Targets: []batch.Target{{Model: "m", Provider: "p"}}, On: []string{"throttled"},
+			}},
+			RetryOf: "batch_0", Paused: true, WaitingOn: &batch.WaitingOn{Reason: batch.Paused, Message: "m", Since: 1},
+		},
+		"retry": activities.PlanInput{Run: run, Retry: &activities.Retry{Run: run, InputFileID: "file-0"}},
+		"dealt ledger": ledger.Ledger{Chunks: 9, Hands: 5, Lanes: []ledger.Lane{
+			{ID: 1, Attempt: 2, Host: "h", Hands: 3, Told: 2, Most: 4, Rest: 5},
+		}},
+		"partials":             ledger.Request{Partials: []ledger.Partial{{Chunk: 1, Totals: totals}}},
+		"partial ledger":       ledger.Ledger{Partials: []ledger.Partial{{Chunk: 1, Totals: totals}}},
+		"hosted lease request": ledger.Request{Lane: 1, Attempt: 2, Host: "h", Most: 4, Rest: 5},
+		"steering lease grant": ledger.Grant{Settings: &ledger.Settings{Hands: 1, Wait: true, Confirm: true, Queue: "q", Priority: 3}},
+		"stops":                []ledger.Stop{ledger.Go, ledger.Drain, ledger.Abort},
+		"batch input":          workflows.BatchInput{Run: run, InputMissing: true, OutputSeconds: 1, Books: &workflows.Books{Pages: 1, Why: "expired"}},
+		"claim":                workflows.Claim{Fingerprint: "f", ID: "batch_1"},
 		"ledger": ledger.Ledger{
 			Chunks: 9, Next: 3, Returned: []int64{1}, LaneIDs: 2, Done: 1, Left: totals, Stopped: ledger.Drain,
 			Lanes: []ledger.Lane{{ID: 1, Attempt: 2, Held: []int64{2}, Totals: totals}},

@@ -41,9 +41,9 @@ const (
 	// cancelled or has expired. OpenAI's batches are cancelling for as long.
 	drainLimit = 10 * time.Minute
 
-	// leasesPerRun bounds the updates of one run of the workflow; Temporal
-	// refuses more than 2,000.
-	leasesPerRun = 1500
+	// requestsPerRun bounds the leases and commands of one run of the workflow.
+	// Leases are updates, of which Temporal refuses more than 2,000.
+	requestsPerRun = 1500
 )
 
 // Every policy retries without end: what activities do can be repeated, and a

@@ -242,6 +242,7 @@ func TestTheWireOfTasksStaysAsItIs(t *testing.T) {
 		Options: task.Options{
 			Queue: "q", Priority: 1, MaxAttempts: 2, Timeout: batch.Duration(time.Second), NotBefore: 3, Deadline: 4, Webhook: "w",
 			Metadata: map[string]string{"k": "v"}, Coalesce: true, Cache: batch.Duration(time.Hour),
+			Fallback: batch.Fallback{Targets: []batch.Target{{Model: "m"}}, On: []string{"throttled"}},
 		},
 	}
 	again := task.Again{N: 1, At: 2, StartedAt: 3, Tries: 4, Attempts: attempts, WaitingOn: waiting}

@@ -134,6 +134,7 @@ func waitingFor(o batch.Object) string {
 		batch.Refused:        "held: the provider refuses the key",
 		batch.Exhausted:      "held: the provider's quota is used up",
 		batch.StorageFailing: "waiting: results cannot be written",
+		batch.Paused:         "paused",
 	}[w.Reason]
 	return what + ": " + w.Message
 }

@@ -16,6 +16,12 @@ type Object struct {
 type Extension struct {
 	Options
 
+	// RetryOf is the batch whose failed and unfinished requests these are.
+	RetryOf string `json:"retry_of,omitempty"`
+
+	// Paused says that no call begins until the batch is resumed.
+	Paused bool `json:"paused,omitempty"`
+
 	// Webhook is the URL that hears of the end of the batch, "" for none.
 	Webhook string `json:"webhook,omitempty"`
 
@@ -83,7 +89,8 @@ type Progress struct {
 	WaitingOn *WaitingOn `json:"waiting_on,omitempty"`
 }
 
-// Watch is o with what its running lanes report added to it.
+// Watch is o with what its running lanes report added to it. What they wait for
+// does not matter while the batch is paused.
 func (o Object) Watch(lanes []Progress) Object {
 	var usage openai.Usage
 	if o.Usage != nil {
@@ -95,7 +102,7 @@ func (o Object) Watch(lanes []Progress) Object {
 		usage.Add(p.Usage)
 		o.Headrace.InFlight += p.InFlight
 		o.Headrace.Retrying += p.Retrying
-		if p.WaitingOn != nil && (o.Headrace.WaitingOn == nil || p.WaitingOn.Since < o.Headrace.WaitingOn.Since) {
+		if p.WaitingOn != nil && !o.Headrace.Paused && (o.Headrace.WaitingOn == nil || p.WaitingOn.Since < o.Headrace.WaitingOn.Since) {
 			o.Headrace.WaitingOn = p.WaitingOn
 		}
 	}

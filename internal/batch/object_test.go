@@ -43,12 +43,12 @@ func TestAnObjectIsOpenAIsWithOneMemberMore(t *testing.T) {
 func TestTheExtensionHasItsOptionsFlatAndNullWhileNothingHoldsTheBatchUp(t *testing.T) {
 	t.Parallel()
 	o := running()
-	require.JSONEq(t, `{"max_concurrency":64,"max_attempts":5,"timeout":"10m0s","in_flight":0,"retrying":0,"waiting_on":null}`,
-		string(members(t, o)["headrace"]))
+	require.JSONEq(t, `{"max_concurrency":64,"max_attempts":5,"timeout":"10m0s","priority":-50,
+		"in_flight":0,"retrying":0,"waiting_on":null}`, string(members(t, o)["headrace"]))
 
 	o.Headrace.ProblemCount, o.Headrace.InFlight, o.Headrace.Retrying = 3, 2, 1
 	o.Headrace.WaitingOn = &batch.WaitingOn{Reason: batch.RateLimited, Message: "slow down", Since: 1711471535}
-	require.JSONEq(t, `{"max_concurrency":64,"max_attempts":5,"timeout":"10m0s","problem_count":3,"in_flight":2,"retrying":1,`+
+	require.JSONEq(t, `{"max_concurrency":64,"max_attempts":5,"timeout":"10m0s","priority":-50,"problem_count":3,"in_flight":2,"retrying":1,`+
 		`"waiting_on":{"reason":"rate_limited","message":"slow down","since":1711471535,"until":null}}`, string(members(t, o)["headrace"]))
 }
 

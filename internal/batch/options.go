@@ -33,24 +33,46 @@ type Options struct {
 	MaxAttempts int `json:"max_attempts"`
 	// Timeout bounds one call.
 	Timeout Duration `json:"timeout"`
-	// Queue names the limits that calls keep to; "" is the default queue.
+
+	// Queue is the one whose limits the calls keep to; with "", each call keeps to
+	// those of its provider's.
 	Queue string `json:"queue,omitempty"`
-	// Priority orders the calls of a queue, the larger first.
-	Priority int `json:"priority,omitempty"`
-	// Fallback is where calls go that do not get their answer.
+	// Priority is that of the calls among those of their queue. Read it with
+	// CallPriority: batches of earlier releases have none.
+	Priority *int `json:"priority,omitempty"`
+	// Fallback says where calls may go instead.
 	Fallback Fallback `json:"fallback,omitzero"`
 }
 
 // DefaultOptions are those of a batch that asks for nothing.
 func DefaultOptions() Options {
-	return Options{MaxConcurrency: DefaultMaxConcurrency, MaxAttempts: DefaultMaxAttempts, Timeout: DefaultTimeout}
+	return Options{
+		MaxConcurrency: DefaultMaxConcurrency, MaxAttempts: DefaultMaxAttempts, Timeout: DefaultTimeout,
+		Priority: new(PriorityBatch),
+	}
+}
+
+// CallPriority is the priority of the batch's calls.
+func (o Options) CallPriority() int {
+	if o.Priority == nil {
+		return PriorityBatch
+	}
+	return *o.Priority
 }
 
 // Lanes returns the hands of each lane that works on a batch of the given
 // number of requests: as many lanes as needed, their hands as even as possible
 // and together MaxConcurrency, or fewer when there are fewer requests.
-func (o Options) Lanes(requests int64) []int {
-	hands := int(min(int64(o.MaxConcurrency), max(requests, 1)))
+func (o Options) Lanes(requests int64) []int { return Split(o.Hands(requests)) }
+
+// Hands is the most calls in flight that a batch of the given number of requests
+// may have.
+func (o Options) Hands(requests int64) int {
+	return int(min(int64(o.MaxConcurrency), max(requests, 1)))
+}
+
+// Split deals hands out to as few lanes as can have them, evenly.
+func Split(hands int) []int {
 	lanes := make([]int, (hands+HandsPerLane-1)/HandsPerLane)
 	for i := range lanes {
 		lanes[i] = hands / len(lanes)

@@ -51,8 +51,10 @@ func TestOptionsAreJSONAsClientsWriteIt(t *testing.T) {
 	t.Parallel()
 	got, err := json.Marshal(batch.DefaultOptions())
 	require.NoError(t, err)
-	require.Equal(t, `{"max_concurrency":64,"max_attempts":5,"timeout":"10m0s"}`, string(got)) //nolint:testifylint // the order of keys counts too
+	require.Equal(t, `{"max_concurrency":64,"max_attempts":5,"timeout":"10m0s","priority":-50}`, string(got)) //nolint:testifylint // the order of keys counts too
 	o := batch.DefaultOptions()
 	require.NoError(t, json.Unmarshal([]byte(`{"max_concurrency":7,"timeout":"90s"}`), &o))
-	require.Equal(t, batch.Options{MaxConcurrency: 7, MaxAttempts: 5, Timeout: batch.Duration(90e9)}, o)
+	require.Equal(t, batch.Options{
+		MaxConcurrency: 7, MaxAttempts: 5, Timeout: batch.Duration(90e9), Priority: new(batch.PriorityBatch),
+	}, o)
 }

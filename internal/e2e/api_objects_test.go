@@ -75,7 +75,8 @@ func validating(file string, more pattern) pattern {
 		"expired_at": nil, "cancelling_at": nil, "cancelled_at": nil,
 		"request_counts": pattern{"total": 0, "completed": 0, "failed": 0}, "usage": nil, "metadata": nil,
 		"headrace": pattern{
-			"max_concurrency": 64, "max_attempts": 5, "timeout": "10m0s", "in_flight": 0, "retrying": 0, "waiting_on": nil,
+			"max_concurrency": 64, "max_attempts": 5, "timeout": "10m0s", "priority": -50,
+			"in_flight": 0, "retrying": 0, "waiting_on": nil,
 		},
 	}
 	maps.Copy(p, more)
@@ -129,7 +130,8 @@ func TestABatchHasEveryFieldOfTheWireFromItsFirstMoment(t *testing.T) {
 	requireExpiry(t, o, 7*24*3600)
 	requireObject(t, validating(file, pattern{
 		"completion_window": "7d", "metadata": pattern{"a": "b"}, "headrace": pattern{
-			"max_concurrency": 3, "max_attempts": 2, "timeout": "1m30s", "in_flight": 0, "retrying": 0, "waiting_on": nil,
+			"max_concurrency": 3, "max_attempts": 2, "timeout": "1m30s", "priority": -50,
+			"in_flight": 0, "retrying": 0, "waiting_on": nil,
 		},
 	}), o, since)
 	id := o["id"].(string)
@@ -198,7 +200,10 @@ func TestACancelledBatchHasBothItsTimes(t *testing.T) {
 	eventually(t, func() bool { return s.batch(t, id)["headrace"].(map[string]any)["in_flight"] == json.Number("1") }, "no call begins")
 	running := s.batch(t, id)
 	requireExpiry(t, running, 24*3600)
-	own := pattern{"max_concurrency": 64, "max_attempts": 5, "timeout": "10m0s", "in_flight": 1, "retrying": 0, "waiting_on": nil}
+	own := pattern{
+		"max_concurrency": 64, "max_attempts": 5, "timeout": "10m0s", "priority": -50,
+		"in_flight": 1, "retrying": 0, "waiting_on": nil,
+	}
 	none := pattern{
 		"input_tokens": 0, "input_tokens_details": pattern{"cached_tokens": 0},
 		"output_tokens": 0, "output_tokens_details": pattern{"reasoning_tokens": 0}, "total_tokens": 0,

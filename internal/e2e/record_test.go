@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -105,6 +106,30 @@ func scenarios() map[string]func(*stage) string {
 			cancel(s.t, s.url, o.ID, gently)
 			s.worker(s.up.URL())
 			return s.end(o, openai.Cancelled)
+		},
+		"steered": func(s *stage) string {
+			o := submit(s.t, s.url, requests(300), concurrently(2))
+			poll(s.t, "calls", func() bool { return s.up.Stats().Succeeded > 10 })
+			pause(s.t, s.url, o.ID)
+			poll(s.t, "rest", func() bool { return s.up.Stats().InFlight == 0 })
+			change(s.t, s.url, o.ID, `{"completion_window":"2h","headrace":{"max_concurrency":100}}`)
+			resume(s.t, s.url, o.ID)
+			poll(s.t, "more hands", func() bool { return s.up.Stats().PeakInFlight > 10 })
+			change(s.t, s.url, o.ID, atMost(5))
+			return s.end(o, openai.Completed)
+		},
+		"cancelled_while_paused": func(s *stage) string {
+			o := submit(s.t, s.url, requests(100), concurrently(2))
+			poll(s.t, "calls", func() bool { return s.up.Stats().Succeeded > 10 })
+			pause(s.t, s.url, o.ID)
+			poll(s.t, "rest", func() bool { return s.up.Stats().InFlight == 0 })
+			cancel(s.t, s.url, o.ID, gently)
+			return s.end(o, openai.Cancelled)
+		},
+		"retried": func(s *stage) string {
+			bad := request("bad-1", "?", `,"user":"sim:status=400"`) + "\n"
+			id := s.play(requests(10)+bad, concurrently(4), openai.Completed)
+			return s.end(steer(s.t, s.url, http.MethodPost, id+"/retry", ""), openai.Completed)
 		},
 		"worker_killed": func(s *stage) string {
 			o := submit(s.t, s.url, requests(100), concurrently(2))

@@ -123,6 +123,10 @@ func (e *Engine) SetHands(n int) {
 	}
 }
 
+// Reenter makes calls that wait for their turn ask the Caller anew, since what it
+// goes by has changed. Calls in flight go on.
+func (e *Engine) Reenter() { e.queue.reenter() }
+
 // Hands is the number that was set last.
 func (e *Engine) Hands() int {
 	e.mu.Lock()

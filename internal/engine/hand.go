@@ -15,7 +15,7 @@ func (e *Engine) work(ctx, starting context.Context) error {
 		if !ok {
 			return nil
 		}
-		response, err := e.o.Caller.Call(ctx, entering, t.job, e.flying) //nolint:contextcheck // entering comes from starting
+		response, err := e.o.Caller.Call(ctx, entering, t.job, e.flying)
 		if err != nil && (ctx.Err() != nil || starting.Err() != nil && errors.Is(err, starting.Err())) {
 			return nil // cut off, or not begun
 		}

@@ -135,6 +135,45 @@ func TestAJobThatWaitsAtTheGateComesBackWhenItsHandIsTaken(t *testing.T) {
 	})
 }
 
+func TestCallsThatWaitForTheirTurnMayBeMadeToAskAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{takes: time.Minute}
+		var shut atomic.Bool
+		shut.Store(true)
+		o := hands(5)
+		o.Caller = door{direct{p}, &shut}
+		f := flow(t.Context(), o, 10)
+		f.Reenter()
+		synctest.Wait()
+		require.Equal(t, 5, f.Stats().Busy)
+		require.Empty(t, p.calls)
+		shut.Store(false)
+		f.Reenter()
+		synctest.Wait()
+		require.Equal(t, 5, f.Stats().InFlight)
+		f.Reenter() // calls in flight go on
+		require.NoError(t, <-f.done)
+		requireOnce(t, f.sink, 10)
+		require.Len(t, p.calls, 10)
+	})
+}
+
+// door lets nobody in who finds it shut.
+type door struct {
+	direct
+
+	shut *atomic.Bool
+}
+
+func (d door) Call(ctx, starting context.Context, j engine.Job, flying func(int)) (llm.Response, error) {
+	if !d.shut.Load() {
+		return d.direct.Call(ctx, starting, j, flying)
+	}
+	<-starting.Done()
+	return llm.Response{}, starting.Err()
+}
+
 // barrier lets nobody in until it is opened.
 type barrier struct {
 	direct

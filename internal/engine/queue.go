@@ -68,12 +68,26 @@ func (q *queue) setHands(n int) {
 		return
 	}
 	if fewer {
-		q.giveUp()
-		q.entering, q.giveUp = context.WithCancel(q.starting)
+		q.callBack()
 	}
 	q.ready.Broadcast()
 	q.low.Broadcast()
 	q.checkIdle()
+}
+
+// callBack makes all tasks come back that wait to be let in. The mutex is held.
+func (q *queue) callBack() {
+	q.giveUp()
+	q.entering, q.giveUp = context.WithCancel(q.starting)
+}
+
+// reenter makes all tasks that wait to be let in wait anew.
+func (q *queue) reenter() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.starting != nil {
+		q.callBack()
+	}
 }
 
 // take waits for a task, and for its turn. It returns the context under which

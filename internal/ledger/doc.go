@@ -6,5 +6,5 @@
 // a workflow replays it. Whatever the order of leases, crashes and messages of
 // attempts that are long over, each chunk is committed exactly once.
 //
-// Read message.go for what is said, then ledger.go.
+// Read message.go for what is said, then ledger.go, then hands.go.
 package ledger

@@ -28,10 +28,15 @@ type Ledger struct {
 	Done    int64    `json:"done"`
 	Commits []Commit `json:"commits,omitempty"`
 
-	// Left sums what lanes that have left committed.
-	Left Totals `json:"left"`
+	// Left sums what lanes that have left committed. Partials are what they have
+	// left behind in chunks that nobody has taken up yet.
+	Left     Totals    `json:"left"`
+	Partials []Partial `json:"partials,omitempty"`
 
 	Stopped Stop `json:"stopped,omitempty"`
+
+	// Hands is what was dealt last, see Deal.
+	Hands int `json:"hands,omitempty"`
 }
 
 // Lane is a lane's page in the books.
@@ -40,16 +45,27 @@ type Lane struct {
 	Attempt int     `json:"attempt"` // 0 until its first request
 	Held    []int64 `json:"held,omitempty"`
 	Totals  Totals  `json:"totals"`
+
+	// Host is where the lane runs, as it says.
+	Host string `json:"host,omitempty"`
+	// Hands were dealt to the lane, of which it has been told of Told. Most is the
+	// most calls that it may have in flight: never fewer than Told.
+	Hands int `json:"hands,omitempty"`
+	Told  int `json:"told,omitempty"`
+	Most  int `json:"most,omitempty"`
+	// Rest is how many requests a lane still has that will lease no more.
+	Rest int `json:"rest,omitempty"`
 }
 
 // New returns the books of a batch of so many chunks.
 func New(chunks int64) *Ledger { return &Ledger{Chunks: chunks} }
 
-// OpenLane opens a page for one more lane and returns its id.
-func (l *Ledger) OpenLane() int {
+// OpenLane opens a page for one more lane, which begins with so many hands, and
+// returns its id.
+func (l *Ledger) OpenLane(hands int) int {
 	id := l.LaneIDs
 	l.LaneIDs++
-	l.Lanes = append(l.Lanes, Lane{ID: id})
+	l.Lanes = append(l.Lanes, Lane{ID: id, Hands: hands, Told: hands, Most: hands})
 	return id
 }
 
@@ -76,6 +92,24 @@ func (l *Ledger) Complete() bool { return l.Done == l.Chunks }
 
 // Available is the number of chunks that no lane holds and that are not done.
 func (l *Ledger) Available() int64 { return l.Chunks - l.Next + int64(len(l.Returned)) }
+
+// Kept sums what lanes that have left keep in the store, committed or not.
+func (l *Ledger) Kept() Totals {
+	kept := l.Left
+	for _, p := range l.Partials {
+		kept.Add(p.Totals)
+	}
+	return kept
+}
+
+// keepPartials books what a lane leaves behind of the chunks that it gives back.
+func (l *Ledger) keepPartials(lane *Lane, partials []Partial) {
+	for _, p := range partials {
+		if slices.Contains(lane.Held, p.Chunk) {
+			l.Partials = append(l.Partials, p)
+		}
+	}
+}
 
 // TakeCommits returns the commits since the last call, so that they can be
 // written down elsewhere and the books stay small.
@@ -105,10 +139,16 @@ func (l *Ledger) Lease(r Request) (Grant, error) {
 	}
 	g.Totals, g.Stop = lane.Totals, l.Stopped
 	if r.Leaving {
+		l.keepPartials(lane, r.Partials)
 		l.leave(lane)
 		return g, nil
 	}
-	if l.Stopped == Go {
+	l.note(lane, r)
+	g.Settings = l.tell(lane)
+	if lane.Told == 0 && lane.Host == "" && g.Stop == Go {
+		g.Stop = Drain // nobody can wake it
+	}
+	if g.Stop == Go && lane.Told > 0 {
 		g.Chunks = append(g.Chunks, l.take(lane, r.Want-len(g.Chunks), r.Least-len(g.Chunks))...)
 		g.Exhausted = l.Available() == 0
 	}
@@ -146,6 +186,7 @@ func (l *Ledger) take(lane *Lane, want, least int) []Lease {
 		if len(l.Returned) > 0 {
 			lease = Lease{Chunk: l.Returned[0], Touched: true}
 			l.Returned = l.Returned[1:]
+			l.Partials = slices.DeleteFunc(l.Partials, func(p Partial) bool { return p.Chunk == lease.Chunk })
 		} else {
 			l.Next++
 		}

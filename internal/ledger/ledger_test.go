@@ -10,10 +10,13 @@ import (
 	"github.com/headrace/headrace/internal/ledger"
 )
 
+// open opens one more lane, of one hand.
+func open(l *ledger.Ledger) int { return l.OpenLane(l.Deal(l.Hands+1, 1)) }
+
 func TestALaneGetsChunksInOrderUntilNoneIsLeft(t *testing.T) {
 	t.Parallel()
 	l := ledger.New(3)
-	lane := l.OpenLane()
+	lane := open(l)
 	g, err := l.Lease(ledger.Request{Lane: lane, Attempt: 1, Want: 1})
 	require.NoError(t, err)
 	require.Equal(t, []ledger.Lease{{Chunk: 0}}, g.Chunks)
@@ -42,9 +45,9 @@ func TestALaneGetsTheLeastThatItNeedsButNotTheShareOfOthers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		l := ledger.New(chunks)
-		lane := l.OpenLane()
+		lane := open(l)
 		for range lanes - 1 {
-			l.OpenLane()
+			open(l)
 		}
 		g, err := l.Lease(ledger.Request{Lane: lane, Attempt: 1, Want: tt.want, Least: tt.least})
 		require.NoError(t, err)
@@ -55,7 +58,7 @@ func TestALaneGetsTheLeastThatItNeedsButNotTheShareOfOthers(t *testing.T) {
 func TestALaterAttemptTakesOverWhatItsLaneHeld(t *testing.T) {
 	t.Parallel()
 	l := ledger.New(8)
-	lane := l.OpenLane()
+	lane := open(l)
 	_, err := l.Lease(ledger.Request{Lane: lane, Attempt: 1, Want: 2})
 	require.NoError(t, err)
 	_, err = l.Lease(ledger.Request{Lane: lane, Attempt: 1, Want: 1, Commits: []ledger.Commit{commit(0, 7)}})
@@ -74,7 +77,7 @@ func TestALaterAttemptTakesOverWhatItsLaneHeld(t *testing.T) {
 func TestACommitOfAChunkThatIsNotHeldIsRefusedWhole(t *testing.T) {
 	t.Parallel()
 	l := ledger.New(4)
-	lane := l.OpenLane()
+	lane := open(l)
 	_, err := l.Lease(ledger.Request{Lane: lane, Attempt: 1, Want: 1})
 	require.NoError(t, err)
 	_, err = l.Lease(ledger.Request{Lane: lane, Attempt: 1, Commits: []ledger.Commit{commit(0, 1), commit(3, 1)}})
@@ -85,7 +88,7 @@ func TestACommitOfAChunkThatIsNotHeldIsRefusedWhole(t *testing.T) {
 func TestAStoppedLedgerHandsNothingOutAndStillBooks(t *testing.T) {
 	t.Parallel()
 	l := ledger.New(4)
-	lane := l.OpenLane()
+	lane := open(l)
 	_, err := l.Lease(ledger.Request{Lane: lane, Attempt: 1, Want: 2})
 	require.NoError(t, err)
 	l.Stop(ledger.Abort)
@@ -98,10 +101,29 @@ func TestAStoppedLedgerHandsNothingOutAndStillBooks(t *testing.T) {
 	require.Equal(t, int64(3), l.Left.Completed)
 
 	l.Resume()
-	next := l.OpenLane()
+	next := open(l)
 	g, err = l.Lease(ledger.Request{Lane: next, Attempt: 1, Want: 1})
 	require.NoError(t, err)
 	require.Equal(t, []ledger.Lease{{Chunk: 0, Touched: true}}, g.Chunks, "what came back goes out first")
+}
+
+func TestWhatALaneLeavesBehindCountsUntilSomebodyTakesItUp(t *testing.T) {
+	t.Parallel()
+	l := ledger.New(4)
+	lane := open(l)
+	_, err := l.Lease(ledger.Request{Lane: lane, Attempt: 1, Want: 2})
+	require.NoError(t, err)
+	left := ledger.Partial{Chunk: 1, Totals: ledger.Totals{Completed: 2, Failed: 1}}
+	foreign := ledger.Partial{Chunk: 3, Totals: ledger.Totals{Completed: 9}}
+	_, err = l.Lease(ledger.Request{
+		Lane: lane, Attempt: 1, Leaving: true, Commits: []ledger.Commit{commit(0, 5)}, Partials: []ledger.Partial{left, foreign},
+	})
+	require.NoError(t, err)
+	require.Equal(t, ledger.Totals{Completed: 7, Failed: 1}, l.Kept())
+
+	_, err = l.Lease(ledger.Request{Lane: open(l), Attempt: 1, Want: 1})
+	require.NoError(t, err)
+	require.Equal(t, ledger.Totals{Completed: 5}, l.Kept(), "from here on the lane tells of it")
 }
 
 func TestHoldersOfDifferentAttemptsHaveDifferentNames(t *testing.T) {
@@ -158,7 +180,7 @@ func (w *world) open(t *rapid.T) {
 	if len(w.lanes) >= 6 || w.ledger.Stopped != ledger.Go {
 		t.Skip("no more lanes")
 	}
-	w.lanes = append(w.lanes, &attempt{lane: w.ledger.OpenLane(), number: 1})
+	w.lanes = append(w.lanes, &attempt{lane: open(w.ledger), number: 1})
 }
 
 func (w *world) pick(t *rapid.T) *attempt {

@@ -21,6 +21,20 @@ type Request struct {
 	// Leaving says that the lane ends after this request: what it still holds
 	// goes back.
 	Leaving bool `json:"leaving,omitempty"`
+
+	// Partials are the results in the store of chunks that a leaving lane has not
+	// finished.
+	Partials []Partial `json:"partials,omitempty"`
+
+	// Host is the task queue that only the lane's process listens to: nudges go
+	// there. A lane without one hears of changes when it asks for other reasons.
+	Host string `json:"host,omitempty"`
+	// Most is the most calls that can be in flight in the lane until it has this
+	// answer.
+	Most int `json:"most,omitempty"`
+	// Rest is set by a lane that will lease no more: it needs no more hands than
+	// it has requests left.
+	Rest int `json:"rest,omitempty"`
 }
 
 // Commit says that every request of a chunk has its result in the store.
@@ -32,6 +46,14 @@ type Commit struct {
 	// there is none.
 	OutputBytes int64 `json:"output_bytes"`
 	ErrorBytes  int64 `json:"error_bytes"`
+
+	Totals
+}
+
+// Partial sums the results of a chunk that is not finished. Whoever leases it next
+// finds them.
+type Partial struct {
+	Chunk int64 `json:"chunk"`
 
 	Totals
 }
@@ -60,6 +82,9 @@ type Grant struct {
 	// Exhausted says that nothing is left to lease: the lane leaves when it has
 	// finished what it holds.
 	Exhausted bool `json:"exhausted,omitempty"`
+	// Settings hold from now on. A workflow of an earlier release says nothing:
+	// then what the lane was opened with holds.
+	Settings *Settings `json:"settings,omitempty"`
 }
 
 // Lease hands a chunk to a lane.

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -151,6 +152,24 @@ func (r *Recorder) Commits() []ledger.Commit {
 	commits := r.commits
 	r.commits = nil
 	return commits
+}
+
+// Partials sums what is in the store of each chunk that is not finished, by chunk.
+func (r *Recorder) Partials() []ledger.Partial {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var partials []ledger.Partial
+	for id, c := range r.chunks {
+		p := ledger.Partial{Chunk: id}
+		for _, e := range c.entries[:c.written] {
+			p.Add(e.totals())
+		}
+		if c.written > 0 {
+			partials = append(partials, p)
+		}
+	}
+	slices.SortFunc(partials, func(x, y ledger.Partial) int { return cmp.Compare(x.Chunk, y.Chunk) })
+	return partials
 }
 
 // Totals sums all results since the recorder was made, those that Open found

@@ -41,14 +41,14 @@ type Options struct {
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	Coalesce    bool              `json:"coalesce,omitempty"`
 	Cache       batch.Duration    `json:"cache,omitempty,omitzero"`
-	// Fallback is where the call goes if it does not get its answer.
+	// Fallback says where the call may go instead.
 	Fallback batch.Fallback `json:"fallback,omitzero"`
 }
 
 // Defaults and bounds of Options.
 const (
-	DefaultQueue  = "default"
-	PriorityLimit = 100
+	DefaultQueue  = batch.DefaultQueue
+	PriorityLimit = batch.PriorityLimit
 	CacheLimit    = batch.Duration(30 * 24 * time.Hour)
 	// LatestStart and LatestDeadline bound how far ahead tasks may be put.
 	LatestStart    = 365 * 24 * time.Hour
