@@ -139,6 +139,23 @@ func TestFaultsByChanceComeAtTheirRateAndAgainWithTheSameSeed(t *testing.T) {
 	require.NotEqual(t, forwards, outcomes(43, func(i int) int { return i }))
 }
 
+func TestEverythingIsThrottledOnCommandAndSaysForHowLong(t *testing.T) {
+	t.Parallel()
+	run := start(t, simulator.Options{})
+	require.Equal(t, http.StatusOK, chat(t, run, question("q", "")).status)
+	call(t, run, http.MethodPost, "/control", `{"faults":{"throttled":1},"retry_after":20}`)
+	for i := range 20 {
+		a := chat(t, run, question(strconv.Itoa(i), ""))
+		require.Equal(t, http.StatusTooManyRequests, a.status)
+		require.Equal(t, "20", a.header.Get("Retry-After"))
+		require.Equal(t, "rate_limit_exceeded", *envelope(t, a).Code)
+	}
+	require.EqualValues(t, 20, run.Stats().Faults["throttled"])
+	require.Empty(t, run.Stats().Refused, "no limit was reached")
+	call(t, run, http.MethodPost, "/control", `{"faults":{"throttled":0}}`)
+	require.Equal(t, http.StatusOK, chat(t, run, question("q", "")).status)
+}
+
 func TestAFaultByChanceMayPassAtTheNextAttempt(t *testing.T) {
 	t.Parallel()
 	s := newSimulator(t, simulator.Options{Faults: simulator.Faults{Error: 0.5}})
