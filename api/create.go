@@ -14,6 +14,7 @@ import (
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/store"
+	"github.com/headrace/headrace/internal/task"
 	"github.com/headrace/headrace/workflows"
 )
 
@@ -115,6 +116,8 @@ func options(p *params) batch.Options {
 	o.MaxConcurrency = int(p.integer("max_concurrency", 1, batch.MaxConcurrencyLimit, int64(o.MaxConcurrency)))
 	o.MaxAttempts = int(p.integer("max_attempts", 1, batch.MaxAttemptsLimit, int64(o.MaxAttempts)))
 	o.Timeout = p.duration("timeout", batch.TimeoutLimit, o.Timeout)
+	o.Queue = p.name("queue")
+	o.Priority = int(p.integer("priority", -task.PriorityLimit, task.PriorityLimit, 0))
 	return o
 }
 
