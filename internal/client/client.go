@@ -76,6 +76,7 @@ type NewBatch struct {
 // default.
 type NewBatchOptions struct {
 	MaxConcurrency int    `json:"max_concurrency,omitempty"`
+	MaxAttempts    int    `json:"max_attempts,omitempty"`
 	Queue          string `json:"queue,omitempty"`
 	Priority       int    `json:"priority,omitempty"`
 }

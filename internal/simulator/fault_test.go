@@ -87,6 +87,25 @@ func TestAStallEndsWhenTheClientLeaves(t *testing.T) {
 	require.Equal(t, int64(1), run.Stats().ClientGone)
 }
 
+func TestAPersistentCallOutlivesItsClient(t *testing.T) {
+	t.Parallel()
+	run := start(t, simulator.Options{Persistent: true})
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		_, err := send(ctx, client(t), run, http.MethodPost, string(openai.ChatCompletions), question("q", "sim:latency=500ms"))
+		left <- err
+	}()
+	require.Eventually(t, func() bool { return run.Stats().InFlight == 1 }, 10*time.Second, time.Millisecond)
+	arrived := *run.Stats().FirstArrival
+	leave()
+	require.ErrorIs(t, <-left, context.Canceled)
+	require.Eventually(t, func() bool { return run.Stats().InFlight == 0 }, 10*time.Second, time.Millisecond)
+	require.GreaterOrEqual(t, run.Stats().LastEnd.Sub(arrived), 500*time.Millisecond)
+	require.Equal(t, int64(1), run.Stats().ClientGone)
+	require.Zero(t, run.Stats().Succeeded)
+}
+
 func TestAStreamBreaksOffInTheMiddle(t *testing.T) {
 	t.Parallel()
 	run := start(t, simulator.Options{})

@@ -47,6 +47,10 @@ type Options struct {
 	// serves every name.
 	Models []string `json:"models"`
 
+	// Persistent has calls whose client has left go on until their answer is due,
+	// and hold their place till then, as with providers that do not look.
+	Persistent bool `json:"persistent"`
+
 	// Down closes every connection that brings an API request, and those whose
 	// calls wait for their answer.
 	Down bool `json:"down"`
