@@ -50,9 +50,9 @@ func troubles() []trouble {
 // outage measures whether a batch survives a provider that is away for long, and
 // how soon it goes on after that.
 func (b *bench) outage(ctx context.Context) ([]row, error) {
-	away := time.Duration(b.size(120, 4)) * time.Second
+	away := time.Duration(b.size(120, 3)) * time.Second
 	var rows []row
-	for _, t := range troubles() {
+	for _, t := range troubles()[:b.size(len(troubles()), 1)] {
 		first, full, err := b.outageOnce(ctx, t, away)
 		if err != nil {
 			return nil, fmt.Errorf("the provider %s: %w", t.name, err)
@@ -85,7 +85,7 @@ func (b *bench) outageOnce(ctx context.Context, t trouble, away time.Duration) (
 	if err := c.set(ctx, map[string]any{"concurrency": outageCalls}); err != nil {
 		return 0, 0, err
 	}
-	batches, err := c.occupy(ctx, b.size(1_500, 900), client.NewBatchOptions{MaxConcurrency: batch.HandsPerLane},
+	batches, err := c.occupy(ctx, b.size(1_500, 600), client.NewBatchOptions{MaxConcurrency: batch.HandsPerLane},
 		func() (bool, error) { return c.allCall(ctx) })
 	if err != nil {
 		return 0, 0, err

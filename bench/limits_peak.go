@@ -19,8 +19,8 @@ const (
 // peak measures whether the limit of concurrency holds while workers are killed
 // and come.
 func (b *bench) peak(ctx context.Context) ([]row, error) {
-	span := time.Duration(b.size(60, 9)) * time.Second
-	kills, lines := b.size(6, 2), b.size(10_000, 1_500)
+	span := time.Duration(b.size(60, 6)) * time.Second
+	kills, lines := b.size(6, 2), b.size(10_000, 1_000)
 	up, err := b.startUpstream(ctx, peakLatency)
 	if err != nil {
 		return nil, err

@@ -14,8 +14,10 @@ import (
 // Sizes of the measure retryafter.
 const (
 	retryWorkers = 3
-	retryLatency = 300 * time.Millisecond
-	retryHands   = 10 // of each batch, which is one lane
+	retryLatency = "lognormal:300ms,0.5"
+	// retryTail is longer than all but a few calls take.
+	retryTail  = 2 * time.Second
+	retryHands = 10 // of each batch, which is one lane
 	// retryNews is how long the news of the first 429 may be on its way.
 	retryNews = time.Second
 )
@@ -25,14 +27,15 @@ const (
 func (b *bench) retryAfter(ctx context.Context) ([]row, error) {
 	pause := time.Duration(b.size(20, 4)) * time.Second
 	var rows []row
-	for _, c := range []struct {
+	limits := []struct {
 		name     string
 		settings map[string]any
 	}{
 		{"no limits", nil},
 		{"at most 24 calls at once", map[string]any{"concurrency": 24}},
 		{"at most 6000 requests a minute", map[string]any{"rpm": 6000}},
-	} {
+	}
+	for _, c := range limits[:b.size(len(limits), 1)] {
 		s, err := b.retryAfterOnce(ctx, c.settings, pause)
 		if err != nil {
 			return nil, fmt.Errorf("queue with %s: %w", c.name, err)
@@ -98,7 +101,11 @@ func silenceOf(workers [][]visit, pause time.Duration) (silence, error) {
 
 // retryAfterOnce has a provider refuse everything from some moment on.
 func (b *bench) retryAfterOnce(ctx context.Context, settings map[string]any, pause time.Duration) (silence, error) {
-	sim, doors, shut, err := openDoors(ctx, simulator.Options{Latency: simulator.Constant(retryLatency)}, retryWorkers)
+	latency, err := simulator.ParseLatency(retryLatency)
+	if err != nil {
+		return silence{}, err
+	}
+	sim, doors, shut, err := openDoors(ctx, simulator.Options{Latency: latency}, retryWorkers)
 	if err != nil {
 		return silence{}, err
 	}
@@ -113,9 +120,12 @@ func (b *bench) retryAfterOnce(ctx context.Context, settings map[string]any, pau
 			return silence{}, err
 		}
 	}
-	batches, err := c.occupy(ctx, b.size(1_000, 300), client.NewBatchOptions{MaxConcurrency: retryHands, MaxAttempts: 1},
+	batches, err := c.occupy(ctx, b.size(1_000, 250), client.NewBatchOptions{MaxConcurrency: retryHands, MaxAttempts: 1},
 		func() (bool, error) { return allOccupied(doors), nil })
 	if err != nil {
+		return silence{}, err
+	}
+	if err := pauseFor(ctx, retryTail); err != nil { // until calls begin at all times
 		return silence{}, err
 	}
 	o := sim.Options()
@@ -123,16 +133,15 @@ func (b *bench) retryAfterOnce(ctx context.Context, settings map[string]any, pau
 	if err := sim.Set(o); err != nil {
 		return silence{}, err
 	}
-	// Calls are refused after their latency; the provider serves again shortly
-	// before its time is over.
-	if err := pauseFor(ctx, pause+retryLatency/2); err != nil {
+	// What comes when the first pause is over is served: it is no matter here.
+	if err := pauseFor(ctx, pause); err != nil {
 		return silence{}, err
 	}
 	o.Faults.Throttled = 0
 	if err := sim.Set(o); err != nil {
 		return silence{}, err
 	}
-	if err := pauseFor(ctx, retryLatency); err != nil {
+	if err := pauseFor(ctx, retryTail); err != nil {
 		return silence{}, err
 	}
 	var workers [][]visit

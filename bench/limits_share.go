@@ -66,7 +66,7 @@ func (u use) refusals() float64 { return float64(u.refused) / float64(max(u.call
 
 // shareOnce runs a batch whose requests take so many tokens each.
 func (b *bench) shareOnce(ctx context.Context, tokens int) (use, error) {
-	span := time.Duration(b.size(180, 10)) * time.Second
+	span := time.Duration(b.size(180, 5)) * time.Second
 	up, err := b.startUpstream(ctx, "lognormal:200ms,0.5")
 	if err != nil {
 		return use{}, err
