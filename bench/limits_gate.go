@@ -39,7 +39,7 @@ func nanoseconds(v float64) string { return fmt.Sprintf("%.0f ns", v*1e9) }
 // passing is what a pass through the gate takes, in seconds, while so many
 // goroutines pass it.
 func passing(ctx context.Context, g *gates.Gate, goroutines int) (float64, error) {
-	result := testing.Benchmark(func(b *testing.B) {
+	result := testing.Benchmark(func(b *testing.B) { //nolint:thelper // it is a benchmark, if outside of tests
 		b.SetParallelism(goroutines)
 		pass := func(order int) {
 			p, err := g.Enter(ctx, gates.Ticket{Queue: queueName, Provider: "openai", Project: "bench", Flow: "bench", Order: int64(order)})

@@ -80,35 +80,40 @@ func (b *bench) pauseWith(ctx context.Context, k brake) (stopped, resumed []floa
 		return nil, nil, err
 	}
 	for range b.size(5, 2) {
-		if err := c.untilAllCall(ctx); err != nil {
-			return nil, nil, err
-		}
-		if _, err := up.busy(ctx, pauseCalls); err != nil {
-			return nil, nil, err
-		}
-		begun := time.Now()
-		if err := k.set(ctx, c, id, true); err != nil {
-			return nil, nil, err
-		}
-		last, err := up.still(ctx)
+		stop, start, err := c.brakeOnce(ctx, up, func(on bool) error { return k.set(ctx, c, id, on) })
 		if err != nil {
 			return nil, nil, err
 		}
-		stopped = append(stopped, max(last.Sub(begun), 0).Seconds())
-		if err := up.forget(ctx); err != nil {
-			return nil, nil, err
-		}
-		begun = time.Now()
-		if err := k.set(ctx, c, id, false); err != nil {
-			return nil, nil, err
-		}
-		first, err := up.firstArrival(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		resumed = append(resumed, first.Sub(begun).Seconds())
+		stopped, resumed = append(stopped, stop.Seconds()), append(resumed, start.Seconds())
 	}
 	return stopped, resumed, c.alive()
+}
+
+// brakeOnce stops calls and lets them begin again.
+func (c *cluster) brakeOnce(ctx context.Context, up *upstream, set func(on bool) error) (stopped, resumed time.Duration, err error) {
+	if err := c.untilAllCall(ctx); err != nil {
+		return 0, 0, err
+	}
+	if _, err := up.busy(ctx, pauseCalls); err != nil {
+		return 0, 0, err
+	}
+	begun := time.Now()
+	if err := set(true); err != nil {
+		return 0, 0, err
+	}
+	last, err := up.still(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := up.forget(ctx); err != nil {
+		return 0, 0, err
+	}
+	again := time.Now()
+	if err := set(false); err != nil {
+		return 0, 0, err
+	}
+	first, err := up.firstArrival(ctx)
+	return max(last.Sub(begun), 0), first.Sub(again), err
 }
 
 // still waits until nothing has arrived for a while and nothing is in flight, and

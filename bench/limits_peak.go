@@ -14,6 +14,7 @@ const (
 	peakCalls      = 50
 	peakLatency    = "lognormal:300ms,0.5"
 	longestAbsence = 5 * time.Second // of a worker that was killed
+	sampleEvery    = 20 * time.Millisecond
 )
 
 // peak measures whether the limit of concurrency holds while workers are killed
@@ -71,29 +72,37 @@ func (b *bench) peak(ctx context.Context) ([]row, error) {
 	}, c.alive()
 }
 
-// killAndAdd kills workers at random times within a span, each of which has a
-// successor some seconds later, and returns how many calls were in flight on
-// average.
-func (b *bench) killAndAdd(ctx context.Context, c *cluster, up *upstream, span time.Duration, kills int) (float64, error) {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same in every run
-	type event struct {
-		at   time.Duration
-		kill bool
-	}
+// event is the death of a worker, or the start of one.
+type event struct {
+	at   time.Duration
+	kill bool
+}
+
+// schedule has a death in each part of a span, at a random time, and a start some
+// seconds after each.
+func schedule(random *rand.Rand, span time.Duration, kills int) []event {
+	part := span / time.Duration(kills)
 	var events []event
-	for i := range kills { // one in each part of the span
-		at := (time.Duration(i)*span + time.Duration(random.Int64N(int64(span)))) / time.Duration(kills)
-		absence := time.Duration(random.Int64N(int64(min(longestAbsence, span/time.Duration(kills)))))
+	for i := range kills {
+		at := time.Duration(i)*part + time.Duration(random.Int64N(int64(part)))
+		absence := time.Duration(random.Int64N(int64(min(longestAbsence, part))))
 		events = append(events, event{at, true}, event{at + absence, false})
 	}
 	slices.SortFunc(events, func(a, b event) int { return int(a.at - b.at) })
-	begun := time.Now()
+	return events
+}
+
+// killAndAdd kills workers and starts others for the time of a span, and returns
+// how many calls were in flight on average.
+func (b *bench) killAndAdd(ctx context.Context, c *cluster, up *upstream, span time.Duration, kills int) (float64, error) {
+	random := rand.New(rand.NewPCG(1, 2)) // the same in every run
+	events := schedule(random, span, kills)
 	sum, samples := 0.0, 0
-	for end := begun.Add(span); time.Now().Before(end); {
+	for begun := time.Now(); time.Since(begun) < span; {
 		if len(events) > 0 && time.Since(begun) >= events[0].at {
-			e := events[0]
+			kill := events[0].kill
 			events = events[1:]
-			if e.kill {
+			if kill {
 				b.say("  %s: a worker is killed", time.Since(begun).Round(time.Millisecond))
 				c.killWorker(random.IntN(len(c.workers)))
 			} else if err := c.addWorker(ctx, up.url); err != nil {
@@ -105,7 +114,7 @@ func (b *bench) killAndAdd(ctx context.Context, c *cluster, up *upstream, span t
 			return 0, err
 		}
 		sum, samples = sum+float64(stats.InFlight), samples+1
-		if err := pauseFor(ctx, 20*time.Millisecond); err != nil {
+		if err := pauseFor(ctx, sampleEvery); err != nil {
 			return 0, err
 		}
 	}
