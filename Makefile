@@ -61,7 +61,7 @@ fuzz: ## Fuzz everything that reads the outside world, half a minute each
 	done
 
 .PHONY: bench
-bench: ## Measure headrace against a bare loop; takes a quarter of an hour
+bench: ## Measure headrace against a bare loop, and whether limits hold; takes half an hour
 	go run ./bench
 
 $(LINT):

@@ -22,7 +22,8 @@ func TestTheQuickMeasuresRun(t *testing.T) {
 	require.NoError(t, err, string(build))
 
 	var stdout, stderr bytes.Buffer
-	bench := exec.CommandContext(t.Context(), program, "-quick", "-only", "calls,plan,ready,accept,drain,idle,steady,stalled,taskcrash", "-dir", t.TempDir())
+	bench := exec.CommandContext(t.Context(), program, "-quick", "-only", "calls,plan,ready,accept,drain,idle,steady,stalled,taskcrash,"+
+		"peak,share,retryafter,outage,interactive,pause,gate", "-dir", t.TempDir())
 	bench.Stdout, bench.Stderr = &stdout, &stderr
 	require.NoError(t, bench.Run(), stderr.String())
 
@@ -33,7 +34,7 @@ func TestTheQuickMeasuresRun(t *testing.T) {
 			rows++
 		}
 	}
-	require.Equal(t, 1+4+1+2+12+3+4+1+1+3, rows, stdout.String())
+	require.Equal(t, 1+4+1+2+12+3+4+1+1+3+2+4+2+3+2+2+2, rows, stdout.String())
 }
 
 func TestAnUnknownMeasureIsRefused(t *testing.T) {

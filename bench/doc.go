@@ -2,7 +2,7 @@
 // calls in the same run. It prints progress on standard error and, at the end,
 // one Markdown table on standard output.
 //
-//	go run ./bench                      everything; about a quarter of an hour
+//	go run ./bench                      everything; about half an hour
 //	go run ./bench -only calls,memory   some of it
 //	go run ./bench -quick               small sizes, to see that it works
 //
@@ -76,12 +76,56 @@
 //
 // taskcrash: as crash, with 1,000 tasks.
 //
+// The next ones run several workers, one of them in dev, on one queue with limits.
+//
+// peak: 4 workers and a queue of 50 calls at once, around 300 ms each, in a batch
+// that has hands for ten times as many. In a minute, 6 of the workers beside dev
+// are killed (SIGKILL) at random times and have successors up to 5 s later. The
+// upstream goes on with the calls of the dead, as most providers do, and counts
+// them as in flight until their time is over: its peak is of the whole run. The
+// mean in flight, looked at every 20 ms of that minute, says what the dead cost:
+// what they held is nobody's until their lease has run out.
+//
+// share: 3 workers and an upstream with true buckets of 3,000 requests and 1,000,000
+// tokens a minute, which grant 5 seconds' worth at once. The queue has the same
+// limits. Each request costs a little less, or a little more, than a three-thousandth
+// of the tokens, so that either limit binds and the other is nearly used up. The
+// share is what was granted in the 3 minutes from the first call on, over what the
+// rate allows in this time; the burst is not added to that.
+//
+// retryafter: 3 workers with 10 calls or more in flight each, around 300 ms, when
+// the upstream begins to answer everything with 429 and a Retry-After of 20 s. Each
+// worker comes in through a door of its own, which notes when calls arrive. Counted
+// are those that arrive from a second after the first 429 was sent until the 20
+// seconds are over, of the worker that makes most; the news takes part of the
+// second to get to the others. Requests have one attempt: one that was used up
+// would fail its line, which is an error. Without limits, with a limit of
+// concurrency and with one of requests.
+//
+// outage: amid a batch on 3 workers, 50 calls at once, the upstream is away for 2
+// minutes: it closes every connection, answers 500 to everything, or is killed and
+// started again. From when it is back until it has answered a call, and until 50
+// are in flight again. A line that fails is an error.
+//
+// interactive: a batch of 100,000 requests of 200 ms fills a queue of 50 calls at
+// once on 2 workers; 20 tasks are posted to the queue one by one. From the POST to
+// the arrival of the task's call at the upstream.
+//
+// pause: a queue with 50 calls in flight on 2 workers is paused and resumed, 5
+// times. From the request to the last arrival at the upstream before nothing arrives
+// for two seconds, and to the first arrival after it is resumed. The target is for
+// the worst.
+//
+// gate: what Enter and Leave of the gate of a queue without limits take in this
+// process, by Go's own benchmark, one at a time and from 64 goroutines for each
+// processor.
+//
 // The engine alone is measured by the benchmarks of internal/engine.
 //
 // # Reading order
 //
 // main.go, contest.go (two sides of one load), a file for each measure, and for
-// tasks tasks_load.go, tasks_crash.go over tasks.go and tasks_conn.go; below them
-// process.go, upstream.go, service.go, loop.go (the bare loops), input.go
+// tasks tasks_load.go, tasks_crash.go over tasks.go and tasks_conn.go, for limits limits_*.go
+// over limits.go and limits_door.go; below them process.go, upstream.go, service.go, loop.go (the bare loops), input.go
 // and table.go.
 package main

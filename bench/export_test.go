@@ -4,7 +4,10 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
+
+	"github.com/headrace/headrace/internal/simulator"
 )
 
 // Counts are what a kill is judged by.
@@ -16,8 +19,11 @@ var (
 	AtLeast     = atLeast
 	CheckOutput = checkOutput
 	CheckTask   = checkTask
+	Costing     = costing
 	Median      = median
+	NewTask     = newTask
 	Quantile    = quantile
+	Queued      = queued
 	Reached     = string(reached)
 	Missed      = string(missed)
 )
@@ -43,4 +49,72 @@ func Choose(only string) error {
 func Post(ctx context.Context, url string, n, connections int) ([]string, error) {
 	p, err := (&service{process: &process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}, url: url}).post(ctx, n, connections)
 	return p.ids, err
+}
+
+// Visited is a call that came to a worker's door.
+type Visited = visit
+
+// Visit is a call that came to a worker's door and left, at milliseconds; one
+// that is still there left at 0.
+func Visit(arrived, left int64, status int) Visited {
+	v := Visited{arrived: time.UnixMilli(arrived), status: status}
+	if left > 0 {
+		v.left = time.UnixMilli(left)
+	}
+	return v
+}
+
+// SilenceOf returns, for each worker, how many calls were under way at the first
+// 429, and how many came soon after it and later.
+func SilenceOf(pause time.Duration, workers ...[]Visited) (underWay, soon, late []int, err error) {
+	s, err := silenceOf(workers, pause)
+	return s.underWay, s.soon, s.late, err
+}
+
+// Shares returns the parts of the requests, the tokens and the calls that a use
+// comes to.
+func Shares(calls, granted, refused, tokens int64, took time.Duration) (requests, ofTokens, refusals float64) {
+	u := use{calls: calls, granted: granted, refused: refused, tokens: tokens, took: took}
+	return u.requests(), u.ofTokens(), u.refusals()
+}
+
+// Door is a way into a simulator.
+type Door struct{ *door }
+
+// OpenDoors opens n doors into a new simulator, until ctx is done.
+func OpenDoors(ctx context.Context, o simulator.Options, n int) (*simulator.Simulator, []Door, error) {
+	sim, doors, shut, err := openDoors(ctx, o, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	context.AfterFunc(ctx, shut)
+	all := make([]Door, n)
+	for i, d := range doors {
+		all[i] = Door{d}
+	}
+	return sim, all, nil
+}
+
+// URL is that of the door, with /v1.
+func (d Door) URL() string { return d.url }
+
+// Statuses are those of the calls that came through the door, 0 for those that are
+// still there.
+func (d Door) Statuses() []int {
+	var all []int
+	for _, v := range d.seen() {
+		status := v.status
+		if v.left.IsZero() {
+			status = 0
+		}
+		all = append(all, status)
+	}
+	return all
+}
+
+// Came reports whether a call whose body contains text came through the door since
+// a time.
+func (d Door) Came(since time.Time, text string) bool {
+	_, found := d.find(since, func(v *visit) bool { return strings.Contains(string(v.body), text) })
+	return found
 }

@@ -15,10 +15,16 @@ import (
 
 // input returns the path of an input file with so many lines.
 func (b *bench) input(lines int) (string, error) {
-	if path := b.inputs[lines]; path != "" {
+	return b.inputOf(fmt.Sprintf("input-%d.jsonl", lines), lines, writeLine)
+}
+
+// inputOf returns the path of an input file of that name, whose lines are written
+// if nobody has asked for it before.
+func (b *bench) inputOf(name string, lines int, write func(w io.Writer, i int)) (string, error) {
+	if path := b.inputs[name]; path != "" {
 		return path, nil
 	}
-	path := filepath.Join(b.dir, fmt.Sprintf("input-%d.jsonl", lines))
+	path := filepath.Join(b.dir, name)
 	file, err := os.Create(path)
 	if err != nil {
 		return "", err
@@ -26,9 +32,9 @@ func (b *bench) input(lines int) (string, error) {
 	defer func() { _ = file.Close() }()
 	w := bufio.NewWriterSize(file, 1<<20)
 	for i := range lines {
-		writeLine(w, i)
+		write(w, i)
 	}
-	b.inputs[lines] = path
+	b.inputs[name] = path
 	return path, errors.Join(w.Flush(), file.Sync())
 }
 

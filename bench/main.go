@@ -37,6 +37,13 @@ func measures() []measure {
 		{"steady", (*bench).steady},
 		{"stalled", (*bench).stalled},
 		{"taskcrash", (*bench).taskCrash},
+		{"peak", (*bench).peak},
+		{"share", (*bench).share},
+		{"retryafter", (*bench).retryAfter},
+		{"outage", (*bench).outage},
+		{"interactive", (*bench).interactive},
+		{"pause", (*bench).pause},
+		{"gate", (*bench).gate},
 	}
 }
 
@@ -49,7 +56,7 @@ type bench struct {
 	quick    bool
 	repeat   int
 	log      io.Writer
-	inputs   map[int]string // paths by number of lines
+	inputs   map[string]string // paths by name
 }
 
 func main() {
@@ -80,7 +87,7 @@ func execute(ctx context.Context, args []string) error {
 			return planFile(ctx, args[1:], os.Stdout)
 		}
 	}
-	b := &bench{log: os.Stderr, inputs: map[int]string{}}
+	b := &bench{log: os.Stderr, inputs: map[string]string{}}
 	var only, dir string
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.StringVar(&only, "only", "", "measures to take, separated by commas: "+names())

@@ -56,9 +56,12 @@ func (s *service) upload(ctx context.Context, path string) (string, error) {
 
 // create creates a batch and returns its id.
 func (s *service) create(ctx context.Context, file string, concurrency int) (string, error) {
+	return s.createWith(ctx, file, client.NewBatchOptions{MaxConcurrency: concurrency})
+}
+
+func (s *service) createWith(ctx context.Context, file string, options client.NewBatchOptions) (string, error) {
 	o, err := s.client.CreateBatch(ctx, client.NewBatch{
-		InputFileID: file, Endpoint: openai.ChatCompletions, CompletionWindow: "24h",
-		Headrace: client.NewBatchOptions{MaxConcurrency: concurrency},
+		InputFileID: file, Endpoint: openai.ChatCompletions, CompletionWindow: "24h", Headrace: options,
 	})
 	return o.ID, err
 }

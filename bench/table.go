@@ -80,6 +80,8 @@ func milliseconds(v float64) string { return fmt.Sprintf("%.0f ms", v*1e3) }
 func perSecond(v float64) string    { return fmt.Sprintf("%.0f/s", v) }
 func megabytes(v float64) string    { return fmt.Sprintf("%.0f MB/s", v/1e6) }
 func mebibytes(v float64) string    { return fmt.Sprintf("%.0f MiB", v/(1<<20)) }
+func percent(v float64) string      { return fmt.Sprintf("%.2f %%", v*100) }
+func whole(v float64) string        { return fmt.Sprintf("%.0f", v) }
 func factor(v float64) string       { return fmt.Sprintf("%.3f×", v) }
 
 func median(values []float64) float64 { return quantile(values, 0.5) }

@@ -24,7 +24,11 @@ const seed = "1"
 
 // startUpstream starts a provider that takes the given time to answer.
 func (b *bench) startUpstream(ctx context.Context, latency string) (*upstream, error) {
-	p, err := start(ctx, nil, b.headrace, "sim", "--listen", "127.0.0.1:0", "--latency", latency, "--seed", seed)
+	return b.startUpstreamAt(ctx, "127.0.0.1:0", latency)
+}
+
+func (b *bench) startUpstreamAt(ctx context.Context, address, latency string) (*upstream, error) {
+	p, err := start(ctx, nil, b.headrace, "sim", "--listen", address, "--latency", latency, "--seed", seed)
 	if err != nil {
 		return nil, err
 	}
@@ -54,18 +58,36 @@ func (p *process) url() (string, error) {
 // stats asks what the provider has seen.
 func (u *upstream) stats(ctx context.Context) (simulator.Stats, error) {
 	var s simulator.Stats
+	err := u.ask(ctx, http.MethodGet, "/stats", "", &s)
+	return s, err
+}
+
+// forget has the provider count anew.
+func (u *upstream) forget(ctx context.Context) error {
+	return u.ask(ctx, http.MethodDelete, "/stats", "", &simulator.Stats{})
+}
+
+// control changes how the provider behaves: options, as JSON.
+func (u *upstream) control(ctx context.Context, options string) error {
+	return u.ask(ctx, http.MethodPost, "/control", options, &simulator.Options{})
+}
+
+func (u *upstream) ask(ctx context.Context, method, path, body string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(u.url, "/v1")+"/stats", nil)
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(u.url, "/v1")+path, strings.NewReader(body))
 	if err != nil {
-		return s, err
+		return err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return s, fmt.Errorf("ask the upstream: %w", err)
+		return fmt.Errorf("ask the upstream: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	return s, json.NewDecoder(res.Body).Decode(&s)
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s of the upstream: %s", method, path, res.Status)
+	}
+	return json.NewDecoder(res.Body).Decode(answer)
 }
 
 // busy waits until so many calls are in flight and returns when they were.

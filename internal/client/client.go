@@ -75,7 +75,10 @@ type NewBatch struct {
 // NewBatchOptions are the options of a NewBatch; zero means the server's
 // default.
 type NewBatchOptions struct {
-	MaxConcurrency int `json:"max_concurrency,omitempty"`
+	MaxConcurrency int    `json:"max_concurrency,omitempty"`
+	MaxAttempts    int    `json:"max_attempts,omitempty"`
+	Queue          string `json:"queue,omitempty"`
+	Priority       int    `json:"priority,omitempty"`
 }
 
 // CreateBatch starts a batch.

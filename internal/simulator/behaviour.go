@@ -8,13 +8,14 @@ import (
 )
 
 // fault is a way for a call to go wrong. Its name is a member of Faults, of
-// Stats.Faults and, but for the first four, a directive.
+// Stats.Faults and, but for the first five, a directive.
 type fault string
 
 const (
 	faultStatus      fault = "status" // by a directive only
 	faultError       fault = "error"
 	faultUnavailable fault = "unavailable"
+	faultThrottled   fault = "throttled"
 	faultQuota       fault = "quota"
 	faultCut         fault = "cut"
 	faultReset       fault = "reset"
@@ -29,7 +30,7 @@ const (
 // is laid against them.
 func chanceFaults() []fault {
 	return []fault{
-		faultError, faultUnavailable, faultQuota, faultCut, faultReset,
+		faultError, faultUnavailable, faultThrottled, faultQuota, faultCut, faultReset,
 		faultMiddle, faultHalf, faultHTML, faultStall,
 	}
 }
@@ -41,6 +42,8 @@ func (f Faults) rate(kind fault) float64 {
 		return f.Error
 	case faultUnavailable:
 		return f.Unavailable
+	case faultThrottled:
+		return f.Throttled
 	case faultQuota:
 		return f.Quota
 	case faultCut:
@@ -92,12 +95,16 @@ func (c *call) byChance() behaviour {
 // befall fills in what a fault by chance leaves open.
 func (c *call) befall(kind fault) behaviour {
 	b := behaviour{fault: kind, status: http.StatusInternalServerError}
-	if kind == faultUnavailable {
+	switch kind { //nolint:exhaustive // the others leave nothing open
+	case faultUnavailable:
 		b.status = http.StatusServiceUnavailable
-		b.headers = [][2]string{{headerRetryAfter, strconv.FormatInt(max(c.set.RetryAfter, 1), 10)}}
-	}
-	if kind == faultQuota {
+	case faultThrottled:
+		b.status = http.StatusTooManyRequests
+	case faultQuota:
 		b.status, b.code = http.StatusTooManyRequests, codeInsufficientQuota
+	}
+	if kind == faultUnavailable || kind == faultThrottled {
+		b.headers = [][2]string{{headerRetryAfter, strconv.FormatInt(max(c.set.RetryAfter, 1), 10)}}
 	}
 	return b
 }

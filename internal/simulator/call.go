@@ -205,10 +205,14 @@ func (c *call) pause(d time.Duration) bool {
 
 // hold is pause until a channel is readable: never, where it is nil.
 func (c *call) hold(until <-chan time.Time) bool {
+	gone := c.r.Context().Done()
+	if c.set.Persistent && until != nil {
+		gone = nil
+	}
 	select {
 	case <-until:
 		return true
-	case <-c.r.Context().Done():
+	case <-gone:
 		c.lose(&c.tally.gone)
 	case <-c.set.down:
 		c.lose(&c.tally.dropped)

@@ -23,7 +23,7 @@ func (c *call) act(b *behaviour) {
 		c.cutOff(false)
 	case faultReset:
 		c.cutOff(true)
-	case faultStatus, faultError, faultUnavailable, faultQuota:
+	case faultStatus, faultError, faultUnavailable, faultThrottled, faultQuota:
 		c.respondError(statusError(b.status, b.code))
 	case faultHTML:
 		c.respond(b.status, typeHTML, []byte("<!DOCTYPE html>\n<html><head><title>"+http.StatusText(b.status)+

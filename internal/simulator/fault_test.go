@@ -87,6 +87,25 @@ func TestAStallEndsWhenTheClientLeaves(t *testing.T) {
 	require.Equal(t, int64(1), run.Stats().ClientGone)
 }
 
+func TestAPersistentCallOutlivesItsClient(t *testing.T) {
+	t.Parallel()
+	run := start(t, simulator.Options{Persistent: true})
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		_, err := send(ctx, client(t), run, http.MethodPost, string(openai.ChatCompletions), question("q", "sim:latency=500ms"))
+		left <- err
+	}()
+	require.Eventually(t, func() bool { return run.Stats().InFlight == 1 }, 10*time.Second, time.Millisecond)
+	arrived := *run.Stats().FirstArrival
+	leave()
+	require.ErrorIs(t, <-left, context.Canceled)
+	require.Eventually(t, func() bool { return run.Stats().InFlight == 0 }, 10*time.Second, time.Millisecond)
+	require.GreaterOrEqual(t, run.Stats().LastEnd.Sub(arrived), 500*time.Millisecond)
+	require.Equal(t, int64(1), run.Stats().ClientGone)
+	require.Zero(t, run.Stats().Succeeded)
+}
+
 func TestAStreamBreaksOffInTheMiddle(t *testing.T) {
 	t.Parallel()
 	run := start(t, simulator.Options{})
@@ -137,6 +156,23 @@ func TestFaultsByChanceComeAtTheirRateAndAgainWithTheSameSeed(t *testing.T) {
 	backwards := outcomes(42, func(i int) int { return calls - 1 - i })
 	require.Equal(t, forwards, backwards, "the order of arrival does not matter")
 	require.NotEqual(t, forwards, outcomes(43, func(i int) int { return i }))
+}
+
+func TestEverythingIsThrottledOnCommandAndSaysForHowLong(t *testing.T) {
+	t.Parallel()
+	run := start(t, simulator.Options{})
+	require.Equal(t, http.StatusOK, chat(t, run, question("q", "")).status)
+	call(t, run, http.MethodPost, "/control", `{"faults":{"throttled":1},"retry_after":20}`)
+	for i := range 20 {
+		a := chat(t, run, question(strconv.Itoa(i), ""))
+		require.Equal(t, http.StatusTooManyRequests, a.status)
+		require.Equal(t, "20", a.header.Get("Retry-After"))
+		require.Equal(t, "rate_limit_exceeded", *envelope(t, a).Code)
+	}
+	require.EqualValues(t, 20, run.Stats().Faults["throttled"])
+	require.Empty(t, run.Stats().Refused, "no limit was reached")
+	call(t, run, http.MethodPost, "/control", `{"faults":{"throttled":0}}`)
+	require.Equal(t, http.StatusOK, chat(t, run, question("q", "")).status)
 }
 
 func TestAFaultByChanceMayPassAtTheNextAttempt(t *testing.T) {

@@ -37,7 +37,7 @@ type Options struct {
 	// Faults are the rates of faults by chance.
 	Faults Faults `json:"faults"`
 	// RetryAfter is the Retry-After, in seconds, of the 503 of
-	// Faults.Unavailable; 0 means 1.
+	// Faults.Unavailable and the 429 of Faults.Throttled; 0 means 1.
 	RetryAfter int64 `json:"retry_after"`
 
 	// APIKey is the only bearer token that is accepted; empty accepts any, and
@@ -46,6 +46,10 @@ type Options struct {
 	// Models are the names that are served; others are answered 404. Empty
 	// serves every name.
 	Models []string `json:"models"`
+
+	// Persistent has calls whose client has left go on until their answer is due,
+	// and hold their place till then, as with providers that do not look.
+	Persistent bool `json:"persistent"`
 
 	// Down closes every connection that brings an API request, and those whose
 	// calls wait for their answer.
@@ -59,6 +63,8 @@ type Faults struct {
 	Error float64 `json:"error"`
 	// Unavailable is a 503 with a Retry-After.
 	Unavailable float64 `json:"unavailable"`
+	// Throttled is a 429 with a Retry-After, as of a limit that nobody told of.
+	Throttled float64 `json:"throttled"`
 	// Quota is a 429 with the code insufficient_quota.
 	Quota float64 `json:"quota"`
 	// Cut closes the connection before any byte of the answer.

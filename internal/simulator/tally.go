@@ -28,7 +28,7 @@ type tally struct {
 
 const (
 	statusCount = 600 // one more than the highest HTTP status
-	faultCount  = 10  // all of fault but noFault
+	faultCount  = 11  // all of fault but noFault
 )
 
 func newTally() *tally { return &tally{since: time.Now(), bodies: newBodies()} }
@@ -77,7 +77,7 @@ func (t *tally) fault(kind fault) *atomic.Int64 {
 // allFaults lists the faults that are counted.
 func allFaults() [faultCount]fault {
 	return [faultCount]fault{
-		faultStatus, faultError, faultUnavailable, faultQuota, faultCut,
+		faultStatus, faultError, faultUnavailable, faultThrottled, faultQuota, faultCut,
 		faultReset, faultMiddle, faultHalf, faultHTML, faultStall,
 	}
 }
