@@ -75,10 +75,15 @@ func (c *cluster) taskHistory(id string) *history.History {
 	c.t.Helper()
 	parsed, ok := task.ParseID(task.Prefix, id)
 	require.True(c.t, ok)
-	sdk := c.dial()
-	_ = sdk.GetWorkflow(c.t.Context(), parsed.Workflow(), "").Get(c.t.Context(), nil) // fails if the task did
+	_ = c.dial().GetWorkflow(c.t.Context(), parsed.Workflow(), "").Get(c.t.Context(), nil) // fails if the task did
+	return c.historySoFar(parsed.Workflow())
+}
+
+// historySoFar is that of the latest run of a workflow.
+func (c *cluster) historySoFar(id string) *history.History {
+	c.t.Helper()
 	h := &history.History{}
-	events := sdk.GetWorkflowHistory(c.t.Context(), parsed.Workflow(), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := c.dial().GetWorkflowHistory(c.t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		e, err := events.Next()
 		require.NoError(c.t, err)
