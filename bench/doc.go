@@ -79,7 +79,8 @@
 // The next ones run several workers, one of them in dev, on one queue with limits.
 //
 // peak: 4 workers and a queue of 50 calls at once, around 300 ms each, in a batch
-// that has hands for ten times as many. In a minute, 6 of the workers beside dev
+// that has hands for twenty times as many; twenty tasks a second go before it, so
+// that permits move between workers. In a minute, 6 of the workers beside dev
 // are killed (SIGKILL) at random times and have successors up to 5 s later. The
 // upstream goes on with the calls of the dead, as most providers do, and counts
 // them as in flight until their time is over: its peak is of the whole run. The

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
@@ -76,6 +77,21 @@ func SilenceOf(pause time.Duration, workers ...[]Visited) (underWay, soon, late 
 func Shares(calls, granted, refused, tokens int64, took time.Duration) (requests, ofTokens, refusals float64) {
 	u := use{calls: calls, granted: granted, refused: refused, tokens: tokens, took: took}
 	return u.requests(), u.ofTokens(), u.refusals()
+}
+
+// Workers returns how many workers beside dev are left after each event of a
+// schedule, drawn from a seed.
+func Workers(seed uint64, span time.Duration, kills int) []int {
+	left := peakWorkers - 1
+	var all []int
+	for _, e := range schedule(rand.New(rand.NewPCG(seed, 0)), span, kills) {
+		left++
+		if e.kill {
+			left -= 2
+		}
+		all = append(all, left)
+	}
+	return all
 }
 
 // Door is a way into a simulator.

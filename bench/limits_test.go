@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,16 @@ func TestASilenceBeginsWithTheFirstRefusalToAnyWorker(t *testing.T) {
 
 	_, _, _, err = main.SilenceOf(time.Second, []main.Visited{main.Visit(1, 2, 200)})
 	require.ErrorContains(t, err, "nobody was refused")
+}
+
+func TestThereIsAlwaysAWorkerLeftToKillAndInTheEndAllAreBack(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(1000) {
+		left := main.Workers(seed, time.Minute, 6)
+		require.Len(t, left, 12)
+		require.Positive(t, slices.Min(left))
+		require.Equal(t, 3, left[len(left)-1])
+	}
 }
 
 func TestAShareIsOfWhatTheTimeAllows(t *testing.T) {

@@ -98,11 +98,16 @@ func (s *service) post(ctx context.Context, n, connections int) (posted, error) 
 
 // postAll posts n tasks with one request.
 func (s *service) postAll(ctx context.Context, n int) (posted, error) {
-	p := posted{}
 	bodies := make([]string, n)
 	for i := range bodies {
 		bodies[i] = newTask(i)
 	}
+	return s.postArray(ctx, bodies)
+}
+
+// postArray posts tasks with one request.
+func (s *service) postArray(ctx context.Context, bodies []string) (posted, error) {
+	p := posted{}
 	request := s.request(http.MethodPost, pathTasks, "["+strings.Join(bodies, ",")+"]")
 	links, hangUp, err := s.dial(ctx, 1)
 	if err != nil {
@@ -118,8 +123,8 @@ func (s *service) postAll(ctx context.Context, n int) (posted, error) {
 	for _, task := range gjson.GetBytes(body, "data").Array() {
 		p.ids = append(p.ids, task.Get("id").Str)
 	}
-	if err == nil && len(p.ids) != n {
-		err = fmt.Errorf("%d of %d tasks came back", len(p.ids), n)
+	if err == nil && len(p.ids) != len(bodies) {
+		err = fmt.Errorf("%d of %d tasks came back", len(p.ids), len(bodies))
 	}
 	return p, err
 }
