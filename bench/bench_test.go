@@ -34,7 +34,7 @@ func TestTheQuickMeasuresRun(t *testing.T) {
 			rows++
 		}
 	}
-	require.Equal(t, 1+4+1+2+12+3+4+1+1+3+2+4+2+3+2+2+2, rows, stdout.String())
+	require.Equal(t, 1+4+1+2+12+3+4+1+1+3+2+4+2+3+2+4+2, rows, stdout.String())
 }
 
 func TestAnUnknownMeasureIsRefused(t *testing.T) {

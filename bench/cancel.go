@@ -153,8 +153,12 @@ func (s *service) abortOne(ctx context.Context, up *upstream, file string) (time
 
 // cancelNow cancels a batch and cuts off its calls.
 func (s *service) cancelNow(ctx context.Context, id string) error {
-	body := strings.NewReader(`{"headrace":{"abort":true}}`)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/batches/"+id+"/cancel", body)
+	return s.command(ctx, id, "cancel", `{"headrace":{"abort":true}}`)
+}
+
+// command tells a batch something.
+func (s *service) command(ctx context.Context, id, what, body string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/batches/"+id+"/"+what, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -165,7 +169,7 @@ func (s *service) cancelNow(ctx context.Context, id string) error {
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("cancel %s: %s", id, res.Status)
+		return fmt.Errorf("%s %s: %s", what, id, res.Status)
 	}
 	return nil
 }

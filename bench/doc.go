@@ -113,7 +113,7 @@
 // the arrival of the task's call at the upstream.
 //
 // pause: a queue with 50 calls in flight on 2 workers is paused and resumed, 5
-// times. From the request to the last arrival at the upstream before nothing arrives
+// times; then, likewise, a batch. From the request to the last arrival at the upstream before nothing arrives
 // for two seconds, and to the first arrival after it is resumed. The target is for
 // the worst.
 //

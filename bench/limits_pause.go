@@ -27,6 +27,12 @@ func brakes() []brake {
 		{"queue", func(ctx context.Context, c *cluster, _ string, on bool) error {
 			return c.set(ctx, map[string]any{"paused": on})
 		}},
+		{"batch", func(ctx context.Context, c *cluster, batch string, on bool) error {
+			if on {
+				return c.command(ctx, batch, "pause", "")
+			}
+			return c.command(ctx, batch, "resume", "")
+		}},
 	}
 }
 
