@@ -261,10 +261,16 @@ func (l *line) again() {
 	l.maybeAsk()
 }
 
+// usualAnswer is within what a queue answers as a rule.
+const usualAnswer = 2 * time.Second
+
 // waitingOn says what the line waits for.
 func (l *line) waitingOn() *batch.WaitingOn {
 	if l.waiting.All() == 0 || l.blocked.reason == "" {
 		return nil
+	}
+	if l.blocked.reason == batch.QueueUnavailable && l.lease.trouble == "" && time.Since(l.blocked.since) < usualAnswer {
+		return nil // it is being asked
 	}
 	w := &batch.WaitingOn{Reason: l.blocked.reason, Since: l.blocked.since.Unix()}
 	if message, ok := messages[w.Reason]; ok {
