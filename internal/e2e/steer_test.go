@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,7 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
+	workflowpb "go.temporal.io/api/workflow/v1"
 
+	"github.com/headrace/headrace/activities"
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/devserver"
 	"github.com/headrace/headrace/internal/openai"
@@ -53,13 +57,42 @@ func change(t *testing.T, url, id, body string) batch.Object {
 // atMost asks for so many calls at once.
 func atMost(n int) string { return fmt.Sprintf(`{"headrace":{"max_concurrency":%d}}`, n) }
 
-// awaitRest waits until no call of a paused batch is in flight and no lane open, and
-// returns when the last call has begun.
-func awaitRest(t *testing.T, url, id string, up *simulator.Simulator) time.Time {
+// steered is a dev whose Temporal tells which lanes are open.
+type steered struct {
+	*cluster
+	up *simulator.Running
+}
+
+// steerable starts one with a provider of the given latency.
+func steerable(t *testing.T, providerLatency string) *steered {
 	t.Helper()
-	poll(t, "the end of calls in flight", func() bool { return up.Stats().InFlight == 0 })
-	awaitBatch(t, url, id, func(o batch.Object) bool { return o.Headrace.Paused && o.Headrace.InFlight == 0 })
-	return *up.Stats().LastArrival
+	up, port := sim(t, simulator.Options{Latency: latency(t, providerLatency)}), freePort(t)
+	_, url := dev(t, t.TempDir(), up.URL(), "--temporal-port", strconv.Itoa(port))
+	return &steered{up: up, cluster: &cluster{
+		t: t, url: url, temporal: fmt.Sprintf("127.0.0.1:%d", port), namespace: devserver.DefaultNamespace,
+	}}
+}
+
+// awaitRest waits until a batch that is paused has no lane any more, and returns
+// when the last call has begun.
+func (s *steered) awaitRest(id string) time.Time {
+	s.t.Helper()
+	s.awaitNoLane(id)
+	require.Zero(s.t, s.up.Stats().InFlight)
+	return *s.up.Stats().LastArrival
+}
+
+// awaitNoLane waits until a batch that is paused holds no worker.
+func (c *cluster) awaitNoLane(id string) {
+	c.t.Helper()
+	awaitBatch(c.t, c.url, id, func(o batch.Object) bool { return o.Headrace.Paused })
+	sdk := c.dial()
+	poll(c.t, "the end of all lanes", func() bool {
+		d, err := sdk.DescribeWorkflowExecution(c.t.Context(), id, "")
+		return err == nil && !slices.ContainsFunc(d.GetPendingActivities(), func(a *workflowpb.PendingActivityInfo) bool {
+			return a.GetActivityType().GetName() == activities.NameWork
+		})
+	})
 }
 
 // What holds nearly always is measured by bench; a machine that is busy with other
@@ -69,9 +102,9 @@ const soon = time.Second
 func TestAPausedBatchStartsNoCallUntilItIsResumed(t *testing.T) {
 	t.Parallel()
 	const n, hands, times = 20_000, 2 * laneHands, 5
-	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
+	s := steerable(t, "uniform:50ms,150ms")
+	up, url := s.up, s.url
 	w := watch(t, up.Simulator)
-	_, url := dev(t, t.TempDir(), up.URL())
 	id := submit(t, url, requests(n), concurrently(hands)).ID
 	fastestStop, fastestStart := patience, patience
 	made := int64(0) // before the last reset of the counts
@@ -82,7 +115,7 @@ func TestAPausedBatchStartsNoCallUntilItIsResumed(t *testing.T) {
 		require.True(t, o.Headrace.Paused)
 		require.Equal(t, batch.Paused, o.Headrace.WaitingOn.Reason)
 		require.Equal(t, openai.InProgress, o.Status)
-		stop := awaitRest(t, url, id, up.Simulator).Sub(begun)
+		stop := s.awaitRest(id).Sub(begun)
 		pause(t, url, id) // once more does no more
 		calls := up.Stats().Calls
 		o = awaitBatch(t, url, id, func(o batch.Object) bool { return o.RequestCounts.Completed == made+calls })
@@ -197,12 +230,12 @@ func TestAPausedBatchIsCancelledAndAborted(t *testing.T) {
 	for name, how := range map[string]string{"gently": gently, "at once": atOnce} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
-			_, url := dev(t, t.TempDir(), up.URL())
+			s := steerable(t, "uniform:50ms,150ms")
+			up, url := s.up, s.url
 			id := submit(t, url, requests(n), concurrently(laneHands)).ID
 			poll(t, "calls", func() bool { return up.Stats().Succeeded > 100 })
 			pause(t, url, id)
-			awaitRest(t, url, id, up.Simulator)
+			s.awaitRest(id)
 			calls := up.Stats().Calls
 			cancel(t, url, id, how)
 			o := awaitEnd(t, url, id, openai.Cancelled)
@@ -235,12 +268,12 @@ func TestAnAbortCutsOffTheCallsThatDrainInAPausedBatch(t *testing.T) {
 func TestAPausedBatchExpiresWhenItsWindowCloses(t *testing.T) {
 	t.Parallel()
 	const n = 1000
-	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
-	_, url := dev(t, t.TempDir(), up.URL())
+	s := steerable(t, "uniform:50ms,150ms")
+	up, url := s.up, s.url
 	created := submit(t, url, requests(n), concurrently(laneHands))
 	poll(t, "calls", func() bool { return up.Stats().Succeeded > 100 })
 	pause(t, url, created.ID)
-	awaitRest(t, url, created.ID, up.Simulator)
+	s.awaitRest(created.ID)
 	calls := up.Stats().Calls
 	o := change(t, url, created.ID, `{"completion_window":"3s"}`)
 	require.Equal(t, "3s", o.CompletionWindow)
@@ -268,9 +301,9 @@ func TestALongerWindowKeepsABatchFromExpiring(t *testing.T) {
 func TestTheLastOfManyCommandsWins(t *testing.T) {
 	t.Parallel()
 	const n, many = 20_000, 40
-	up := sim(t, simulator.Options{Latency: latency(t, "uniform:20ms,60ms")})
+	s := steerable(t, "uniform:20ms,60ms")
+	up, url := s.up, s.url
 	w := watch(t, up.Simulator)
-	_, url := dev(t, t.TempDir(), up.URL())
 	id := submit(t, url, requests(n), concurrently(laneHands)).ID
 	w.awaitCalls(0, 100)
 	storm := func() {
@@ -290,9 +323,11 @@ func TestTheLastOfManyCommandsWins(t *testing.T) {
 		all.Wait()
 	}
 	storm()
-	change(t, url, id, atMost(30))
+	const last = 31 // which no other command asks for
+	change(t, url, id, atMost(last))
 	pause(t, url, id)
-	awaitRest(t, url, id, up.Simulator)
+	awaitBatch(t, url, id, func(o batch.Object) bool { return o.Headrace.MaxConcurrency == last })
+	s.awaitRest(id)
 	calls := up.Stats().Calls
 	lasts(t, time.Second)
 	require.Equal(t, calls, up.Stats().Calls)
@@ -319,9 +354,8 @@ func TestABatchStaysPausedThoughItsWorkerIsKilled(t *testing.T) {
 	allowed := w.kill(first, hands) // some calls drain, or lanes have not heard yet
 	calls := up.Stats().Calls
 	c.worker(up.URL())
-	o := awaitBatch(t, c.url, id, func(o batch.Object) bool { return o.Headrace.Paused && o.Headrace.InFlight == 0 })
-	require.Equal(t, openai.InProgress, o.Status)
-	lasts(t, 8*time.Second) // until the death has been missed
+	c.awaitNoLane(id) // once the death has been missed
+	require.Equal(t, openai.InProgress, awaitBatch(t, c.url, id, func(batch.Object) bool { return true }).Status)
 	require.Equal(t, calls, up.Stats().Calls)
 	resume(t, c.url, id)
 	requireEach(t, c.url, awaitEnd(t, c.url, id, openai.Completed), n)
