@@ -33,15 +33,7 @@ const (
 // createBatch starts a batch. Whether its input is good is found out later, as
 // OpenAI does: then the batch fails.
 func (a *API) createBatch(c *gin.Context) error {
-	key, err := idempotencyKey(c)
-	if err != nil {
-		return err
-	}
-	body, err := readBody(c)
-	if err != nil {
-		return err
-	}
-	p, err := newParams(body)
+	key, body, p, err := keyedParams(c)
 	if err != nil {
 		return err
 	}
@@ -58,6 +50,19 @@ func (a *API) createBatch(c *gin.Context) error {
 	}
 	c.JSON(http.StatusOK, o)
 	return nil
+}
+
+// keyedParams reads a request that makes something and may be sent again with the
+// same key.
+func keyedParams(c *gin.Context) (key string, body []byte, p *params, err error) {
+	if key, err = idempotencyKey(c); err != nil {
+		return "", nil, nil, err
+	}
+	if body, err = readBody(c); err != nil {
+		return "", nil, nil, err
+	}
+	p, err = newParams(body)
+	return key, body, p, err
 }
 
 // create starts a batch, unless its key stands for one already.

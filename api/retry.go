@@ -22,15 +22,7 @@ const codeNothing = "nothing_to_retry"
 // retryBatch makes a new batch of the requests of another one that have no answer.
 // Its input is made by its workflow: that of the other one may be large.
 func (a *API) retryBatch(c *gin.Context) error {
-	key, err := idempotencyKey(c)
-	if err != nil {
-		return err
-	}
-	body, err := readBody(c)
-	if err != nil {
-		return err
-	}
-	p, err := newParams(body)
+	key, body, p, err := keyedParams(c)
 	if err != nil {
 		return err
 	}
