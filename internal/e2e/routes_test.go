@@ -148,3 +148,24 @@ func TestCallsFallBackFromAProviderThatIsNotThere(t *testing.T) {
 	require.Equal(t, 50, strings.Count(f.content(t, b, "output_file_id"), `"headrace":{"model":"gpt-4o-mini","provider":"backup"}`))
 	require.Zero(t, f.upstream.Stats().Calls)
 }
+
+func TestARequestsOwnFallbackIsTriedForTheErrorsThatItNames(t *testing.T) {
+	t.Parallel()
+	f := newFork(t, "")
+	f.control(t, `{"models":["larger"]}`) // gpt-4o-mini is not served
+	const own = `"fallback":{"targets":[{"model":"larger"},{"provider":"backup"}],"on":["permanent"]}`
+	body := chatBody("Too long for this one", ` , "n" : 1.0 `)
+	o := f.completed(t, f.addID(t, chatTask(body, ","+own)))
+	require.Equal(t, "larger", o.Get("result.model").Str)
+	require.Equal(t, answer(t, f.upstream, strings.Replace(body, "gpt-4o-mini", "larger", 1)), o.Get("result.body").Raw)
+
+	id := f.create(t, f.upload(t, requests(10)), `,"headrace":{`+own+`}`)
+	b := f.until(t, id, "completed", "failed")
+	require.Equal(t, json.Number("10"), b["request_counts"].(map[string]any)["completed"])
+	require.Equal(t, 10, strings.Count(f.content(t, b, "output_file_id"), `"headrace":{"model":"larger","provider":"main"}`))
+
+	o = f.ended(t, f.addID(t, chatTask(body, strings.Replace(","+own, "permanent", "exhausted", 1))))
+	require.Equal(t, "failed", o.Get("status").Str, "that kind of error is not among those named")
+	require.EqualValues(t, 404, o.Get("result.status_code").Int())
+	require.Empty(t, f.door.seen())
+}
