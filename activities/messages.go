@@ -55,8 +55,10 @@ const (
 	prefixQueue = "queue_"
 )
 
-// queueTaskTimeout is how long a worker may take to decide about a queue.
-const queueTaskTimeout = 5 * time.Second
+// QueueTaskTimeout is how long a worker may take to decide about a queue. It is well
+// within a lease (see queue.Grant.TTL), so that the death of the worker which decides
+// ends no lease of the others.
+const QueueTaskTimeout = 3 * time.Second
 
 // QueueID is the id of the workflow that keeps a queue.
 func QueueID(name string) string { return prefixQueue + name }

@@ -60,7 +60,7 @@ func (q *Queues) ask(
 	}
 	return q.client.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: q.client.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
-			ID: QueueID(name), TaskQueue: TaskQueue, WorkflowTaskTimeout: queueTaskTimeout,
+			ID: QueueID(name), TaskQueue: TaskQueue, WorkflowTaskTimeout: QueueTaskTimeout,
 			WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		}, NameQueue, QueueInput{Name: name}),
 		UpdateOptions: update,

@@ -100,7 +100,7 @@ func (a *API) changeQueue(c *gin.Context, name string, change queue.Change) erro
 		return err
 	}
 	o := client.StartWorkflowOptions{
-		TaskQueue: workflows.TaskQueue, WorkflowTaskTimeout: workflows.TaskTimeout,
+		TaskQueue: workflows.TaskQueue, WorkflowTaskTimeout: workflows.QueueTaskTimeout,
 		Memo: map[string]any{workflows.MemoSettings: queue.Settings{}.Apply(change)},
 	}
 	err := persist(ctx, func() error {

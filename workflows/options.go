@@ -15,6 +15,8 @@ const (
 	// TaskTimeout is how long a worker may take to decide. It bounds how long a
 	// decision waits for a worker that was killed while it made one.
 	TaskTimeout = 5 * time.Second
+	// QueueTaskTimeout is that of the workflows of queues.
+	QueueTaskTimeout = activities.QueueTaskTimeout
 
 	// heartbeat is how long an activity may be silent before it is given to
 	// another worker. Every activity has it, short ones too: without it, one

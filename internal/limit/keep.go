@@ -123,7 +123,7 @@ func (l *line) step(nudged bool) (time.Duration, bool) {
 		return l.giveBack()
 	}
 	if l.lease.number == 0 && l.had && l.waiting.All() == 0 && len(l.closings) == 0 {
-		l.kept = false
+		l.forsake()
 		return 0, false
 	}
 	due := l.due(now)
@@ -245,8 +245,24 @@ func (l *line) giveBack() (time.Duration, bool) {
 	if l.waiting.All() > 0 {
 		return 0, true
 	}
-	l.kept = false
+	l.forsake()
 	return 0, false
+}
+
+// forsake lets go of a line that nobody uses: there may be any number of queues. One
+// that knows something of a provider stays.
+func (l *line) forsake() {
+	l.kept = false
+	if l.inFlight.All() > 0 {
+		return
+	}
+	now := time.Now()
+	for _, u := range l.ups {
+		if u.inFlight > 0 || u.window > 0 || u.state(now).Closed() {
+			return
+		}
+	}
+	delete(l.gate.lines, l.name)
 }
 
 // leave gives the lease back because the process ends.
