@@ -164,10 +164,15 @@ func (d *Dispatcher) call(ctx, starting context.Context, c *Call, l *leg, pass *
 		return response, limit.ErrLeaseEnded
 	}
 	if e, ok := err.(*llm.Error); ok { //nolint:errorlint // clients return it unwrapped, and this path is hot
-		e.Uncounted = e.Uncounted || !counts
+		if !counts && !e.Uncounted { // others may have the error too
+			own := *e
+			own.Uncounted = true
+			e = &own
+		}
 		if c.Failed != nil {
 			c.Failed(l.target, began, e)
 		}
+		return response, e
 	}
 	return response, err
 }

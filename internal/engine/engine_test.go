@@ -50,10 +50,12 @@ func (p *provider) Call(ctx context.Context, r llm.Request) (llm.Response, error
 		defer p.mu.Unlock()
 		p.inFlight--
 	}()
-	select {
-	case <-ctx.Done():
-		return llm.Response{}, ctx.Err()
-	case <-time.After(p.takes):
+	if p.takes > 0 { // a timer of no time at all crashes the race detector in a synctest bubble (go1.26.8)
+		select {
+		case <-ctx.Done():
+			return llm.Response{}, ctx.Err()
+		case <-time.After(p.takes):
+		}
 	}
 	if p.script != nil {
 		if err := p.script(line, n); err != nil {
@@ -164,7 +166,9 @@ func TestATransientErrorIsTriedAgainUpToTheLastAttempt(t *testing.T) {
 			return nil
 		}}
 		s := &sink{}
-		require.NoError(t, engine.New(options(p, 2), &source{n: 3, chunk: 3}, s).Run(t.Context()))
+		o := options(p, 2)
+		o.Caller = direct{p} // a gate may find that so many failures are the provider's
+		require.NoError(t, engine.New(o, &source{n: 3, chunk: 3}, s).Run(t.Context()))
 		requireOnce(t, s, 3)
 		require.Equal(t, broken, s.outcomes[1][0].Err)
 		require.Equal(t, 3, p.calls[1])

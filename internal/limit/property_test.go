@@ -27,7 +27,7 @@ func TestWhateverHappensToProcessesTheConcurrencyHolds(t *testing.T) {
 			w := newWorld(queue.Settings{Concurrency: int64(most)})
 			w.rng = rand.New(rand.NewPCG(seed, 3))
 			w.lossy = true
-			w.takes = func() time.Duration { return time.Duration(w.rng.IntN(3000)) * time.Millisecond }
+			w.takes = func() time.Duration { return time.Duration(1+w.rng.IntN(3000)) * time.Millisecond }
 			ctx, stop := context.WithCancel(t.Context())
 			go w.tick(ctx)
 			var waits []func() int

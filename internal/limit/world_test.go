@@ -162,7 +162,7 @@ func (w *world) delay() time.Duration {
 		return 0
 	}
 	if w.lossy && w.rng.IntN(10) == 0 {
-		return time.Duration(w.rng.IntN(3000)) * time.Millisecond
+		return time.Duration(1+w.rng.IntN(3000)) * time.Millisecond
 	}
 	return time.Duration(1+w.rng.IntN(10)) * time.Millisecond
 }
