@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/headrace/headrace/internal/devserver"
 )
 
 // Defaults of flags.
@@ -39,7 +37,7 @@ func newDev(p program) *cobra.Command {
 		Long: `Run the API, a worker, an embedded Temporal and its Web UI in one process.
 
 Everything is kept in one folder and survives restarts. With neither --upstream
-nor OPENAI_BASE_URL nor OPENAI_API_KEY, calls go to a simulated provider.`,
+nor OPENAI_BASE_URL nor OPENAI_API_KEY, calls go to a simulated provider.` + withoutEmbedded,
 		Example: `  headrace dev
   headrace dev --upstream http://localhost:11434/v1
   headrace dev --config headrace.yaml
@@ -83,10 +81,10 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 	s := &stack{logger: p.logger(slog.LevelWarn), outgoing: out}
 	defer s.stop(context.WithoutCancel(ctx))
 	s.onStop(func(context.Context) { _ = listener.Close() })
-	server, err := s.startTemporal(ctx, devserver.Options{
-		Dir: temporalDir(f.data), UI: true,
-		FrontendPort: freePort(ctx, f.temporalPort, !told("temporal-port")),
-		UIPort:       freePort(ctx, f.uiPort, !told("ui-port")),
+	uiURL, err := s.startTemporal(ctx, embedded{
+		dir: temporalDir(f.data), ui: true,
+		temporalPort: freePort(ctx, f.temporalPort, !told("temporal-port")),
+		uiPort:       freePort(ctx, f.uiPort, !told("ui-port")),
 	})
 	if err != nil {
 		return err
@@ -102,7 +100,7 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 	}
 	s.maxBody = f.maxBody
 	url := s.serve(ctx, listener)
-	note := []string{"headrace is ready", "API " + url + "/v1", "Temporal UI " + server.UIURL(), "data " + f.data}
+	note := []string{"headrace is ready", "API " + url + "/v1", "Temporal UI " + uiURL, "data " + f.data}
 	note = append(note, "calls go to "+providers.Name())
 	if providers.Simulated() {
 		note[len(note)-1] += " (" + simulatedNote + ")"

@@ -11,7 +11,6 @@ import (
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/client"
 	"github.com/headrace/headrace/internal/config"
-	"github.com/headrace/headrace/internal/devserver"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/runner"
 )
@@ -38,7 +37,7 @@ that are missing. With neither --upstream nor OPENAI_BASE_URL nor OPENAI_API_KEY
 calls go to a simulated provider.
 
 Exit codes: 0 all requests succeeded, 3 some failed, 1 error, 2 wrong usage,
-130 interrupted.`,
+130 interrupted.` + withoutEmbedded,
 		Example: `  headrace run examples/hello.jsonl
   OPENAI_API_KEY=sk-... headrace run prompts.jsonl -o answers.jsonl --max-concurrency 200
   headrace run prompts.jsonl -o answers.jsonl --errors failed.jsonl --upstream http://localhost:8000/v1
@@ -139,7 +138,7 @@ func (s *stack) startAll(ctx context.Context, data string, providers config.Prov
 		return "", fmt.Errorf("listen: %w", err)
 	}
 	s.onStop(func(context.Context) { _ = listener.Close() })
-	if _, err := s.startTemporal(ctx, devserver.Options{Dir: temporalDir(data)}); err != nil {
+	if _, err := s.startTemporal(ctx, embedded{dir: temporalDir(data)}); err != nil {
 		return "", err
 	}
 	if err := s.outgoing.keepSecret(data); err != nil {

@@ -17,7 +17,6 @@ import (
 	"github.com/headrace/headrace/activities"
 	"github.com/headrace/headrace/api"
 	"github.com/headrace/headrace/internal/config"
-	"github.com/headrace/headrace/internal/devserver"
 	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/live"
@@ -58,15 +57,12 @@ func (s *stack) stop(ctx context.Context) {
 
 func (s *stack) onStop(stop func(context.Context)) { s.stops = append(s.stops, stop) }
 
-// startTemporal starts the embedded Temporal in dir and connects to it.
-func (s *stack) startTemporal(ctx context.Context, o devserver.Options) (*devserver.Server, error) {
-	o.Logger = s.logger
-	server, err := devserver.Start(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	s.onStop(func(context.Context) { server.Stop() })
-	return server, s.connect(ctx, server.Address(), defaultNamespace)
+// embedded says where and how the embedded Temporal runs. Ports are those of the
+// loopback interface, 0 for any free one.
+type embedded struct {
+	dir                  string
+	ui                   bool
+	temporalPort, uiPort int
 }
 
 const defaultNamespace = "default"
