@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -22,11 +21,8 @@ const (
 type devFlags struct {
 	providerFlags
 
-	listen, data         string
+	data                 string
 	temporalPort, uiPort int
-	concurrency          int
-	maxBody              int64
-	insecure             bool
 }
 
 func newDev(p program) *cobra.Command {
@@ -43,42 +39,40 @@ nor OPENAI_BASE_URL nor OPENAI_API_KEY, calls go to a simulated provider.` + wit
   headrace dev --config headrace.yaml
   OPENAI_API_KEY=sk-... headrace dev --listen 127.0.0.1:9000 --data /var/lib/headrace`,
 		Args: wantArgs(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return dev(c, p, f) },
+		RunE: func(c *cobra.Command, _ []string) error { return dev(c, p, &f) },
 	}
 	fs := c.Flags()
-	fs.StringVar(&f.listen, "listen", defaultListen, "address of the API; another port if the default is taken")
+	f.addListen(fs, "address of the API; another port if the default is taken")
 	fs.StringVar(&f.data, "data", defaultData, "folder for everything that is kept")
 	f.add(fs)
 	fs.IntVar(&f.temporalPort, "temporal-port", defaultTemporalPort, "port of the embedded Temporal, 0 for any")
 	fs.IntVar(&f.uiPort, "ui-port", defaultUIPort, "port of the Temporal Web UI, 0 for any")
-	addConcurrency(fs, &f.concurrency)
-	addMaxBody(fs, &f.maxBody)
-	fs.BoolVar(&f.insecure, "insecure", false, "allow --listen on an address that others can reach, without keys")
+	f.addConcurrency(fs)
 	return c
 }
 
 // devGrace is how long calls in flight may go on when dev stops.
 const devGrace = 5 * time.Second
 
-func dev(c *cobra.Command, p program, f devFlags) error {
+func dev(c *cobra.Command, p program, f *devFlags) error {
 	ctx := c.Context()
-	if err := errors.Join(requireLoopback(f.listen, f.insecure), checkConcurrency(f.concurrency), checkMaxBody(f.maxBody)); err != nil {
-		return err
-	}
-	providers, err := f.providers(p.env)
+	cfg, providers, err := f.load(p)
 	if err != nil {
 		return err
 	}
-	out, err := newOutgoing(p.env)
+	if err := requireLoopback(cfg.API.Listen, cfg.API.Insecure); err != nil {
+		return err
+	}
+	out, err := newOutgoing(cfg, p.env)
 	if err != nil {
 		return err
 	}
 	told := c.Flags().Changed
-	listener, err := listen(ctx, f.listen, !told("listen"))
+	listener, err := listen(ctx, cfg.API.Listen, cfg.From("api.listen") == "")
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s := &stack{logger: p.logger(slog.LevelWarn), outgoing: out}
+	s := &stack{logger: p.logger(slog.LevelWarn), config: cfg, outgoing: out}
 	defer s.stop(context.WithoutCancel(ctx))
 	s.onStop(func(context.Context) { _ = listener.Close() })
 	uiURL, err := s.startTemporal(ctx, embedded{
@@ -95,10 +89,9 @@ func dev(c *cobra.Command, p program, f devFlags) error {
 	if err := s.openStore(ctx, storeDir(f.data)); err != nil {
 		return err
 	}
-	if err := s.startWorker(ctx, providers, devGrace, f.concurrency); err != nil {
+	if err := s.startWorker(ctx, providers, devGrace); err != nil {
 		return err
 	}
-	s.maxBody = f.maxBody
 	url := s.serve(ctx, listener)
 	note := []string{"headrace is ready", "API " + url + "/v1", "Temporal UI " + uiURL, "data " + f.data}
 	note = append(note, "calls go to "+providers.Name())

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/headrace/headrace/internal/devserver"
+	"github.com/headrace/headrace/internal/temporal"
 )
 
 // withoutEmbedded is for the help of commands that need the embedded Temporal:
@@ -22,5 +23,5 @@ func (s *stack) startTemporal(ctx context.Context, e embedded) (string, error) {
 		return "", err
 	}
 	s.onStop(func(context.Context) { server.Stop() })
-	return server.UIURL(), s.connect(ctx, server.Address(), defaultNamespace)
+	return server.UIURL(), s.connect(ctx, temporal.Options{Address: server.Address()})
 }

@@ -18,6 +18,6 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 	os.Exit(execute(context.Background(), program{
-		args: os.Args[1:], env: os.Getenv, stdout: os.Stdout, stderr: os.Stderr,
+		args: os.Args[1:], env: os.Getenv, environ: os.Environ, stdout: os.Stdout, stderr: os.Stderr,
 	}))
 }

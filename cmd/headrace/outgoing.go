@@ -22,13 +22,13 @@ type outgoing struct {
 	keys *config.WebhookKeys
 }
 
-// newOutgoing reads the environment.
-func newOutgoing(env config.Env) (outgoing, error) {
-	rules, err := config.NewOutgoing(env)
+// newOutgoing makes the rules of a configuration.
+func newOutgoing(c config.Config, env config.Env) (outgoing, error) {
+	rules, err := config.NewOutgoing(c)
 	if err != nil {
 		return outgoing{}, usageError{err}
 	}
-	keys, err := config.NewWebhookKeys(env)
+	keys, err := config.NewWebhookKeys(c, env)
 	if err != nil {
 		return outgoing{}, usageError{err}
 	}

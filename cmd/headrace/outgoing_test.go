@@ -14,7 +14,10 @@ import (
 // kept keeps a secret in dir and returns the file that has it.
 func kept(t *testing.T, dir string, env map[string]string) (outgoing, string) {
 	t.Helper()
-	o, err := newOutgoing(func(name string) string { return env[name] })
+	lookup := func(name string) string { return env[name] }
+	c, err := config.Load("", lookup)
+	require.NoError(t, err)
+	o, err := newOutgoing(c, lookup)
 	require.NoError(t, err)
 	require.NoError(t, o.keepSecret(dir))
 	return o, filepath.Join(dir, secretFile)
@@ -43,7 +46,7 @@ func TestASecretIsMadeOnceAndReadableByItsOwnerAlone(t *testing.T) {
 
 func TestNoSecretIsMadeWhereOneIsConfigured(t *testing.T) {
 	t.Parallel()
-	_, path := kept(t, t.TempDir(), map[string]string{config.EnvWebhookSecret: webhook.NewSecret()})
+	_, path := kept(t, t.TempDir(), map[string]string{"HEADRACE_WEBHOOK_SECRET": webhook.NewSecret()})
 	require.NoFileExists(t, path)
 }
 
@@ -53,13 +56,13 @@ func TestASecretThatWasSpoiltIsAnErrorThatNamesItsFile(t *testing.T) {
 	path := filepath.Join(dir, secretFile)
 	for _, spoilt := range []string{"", "whsec_hush"} {
 		require.NoError(t, os.WriteFile(path, []byte(spoilt), 0o600))
-		o, err := newOutgoing(func(string) string { return "" })
+		o, err := newOutgoing(config.Default(), func(string) string { return "" })
 		require.NoError(t, err)
 		err = o.keepSecret(dir)
 		require.ErrorContains(t, err, path)
 		require.NotContains(t, err.Error(), "hush")
 	}
-	o, err := newOutgoing(func(string) string { return "" })
+	o, err := newOutgoing(config.Default(), func(string) string { return "" })
 	require.NoError(t, err)
 	require.ErrorContains(t, o.keepSecret(filepath.Join(dir, "missing")), "webhook secret")
 }

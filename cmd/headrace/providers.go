@@ -13,25 +13,29 @@ import (
 	"github.com/headrace/headrace/internal/version"
 )
 
-// providerFlags say where calls go.
-type providerFlags struct{ upstream, config string }
+// providerFlags say where calls go, and what else is configured.
+type providerFlags struct {
+	settings
+
+	upstream string
+}
 
 func (f *providerFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.upstream, "upstream", "", "base URL of the provider (default $OPENAI_BASE_URL, or OpenAI with $OPENAI_API_KEY)")
-	fs.StringVar(&f.config, "config", "", "configuration file, which may name several providers (default $HEADRACE_CONFIG)")
+	f.addFile(fs)
 }
 
-// providers are those that the flags, the file and the environment name.
-func (f *providerFlags) providers(env config.Env) (config.Providers, error) {
-	file, err := config.ReadFile(f.config, env)
+// load reads the configuration, and makes providers of it.
+func (f *providerFlags) load(p program) (config.Config, config.Providers, error) {
+	c, err := f.settings.load(p)
 	if err != nil {
-		return config.Providers{}, usageError{err}
+		return c, config.Providers{}, err
 	}
-	providers, err := config.NewProviders(f.upstream, file, env)
+	providers, err := config.NewProviders(f.upstream, c, p.env)
 	if err != nil {
-		return config.Providers{}, usageError{err}
+		return c, providers, usageError{err}
 	}
-	return providers, nil
+	return c, providers, nil
 }
 
 // simulatedNote says why calls go to the simulator.

@@ -2,43 +2,36 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+
+	"github.com/headrace/headrace/internal/config"
+	"github.com/headrace/headrace/internal/temporal"
 )
 
-// clusterFlags say where the parts are that several processes share.
-type clusterFlags struct{ temporal, namespace, store string }
-
-func (f *clusterFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.temporal, "temporal", fmt.Sprintf("127.0.0.1:%d", defaultTemporalPort), "address of the Temporal server")
-	fs.StringVar(&f.namespace, "namespace", defaultNamespace, "Temporal namespace")
-	fs.StringVar(&f.store, "store", storeDir(defaultData), "folder that all processes share")
-}
-
-// join connects a stack to what the flags name.
-func (f *clusterFlags) join(ctx context.Context, p program) (*stack, error) {
-	s := &stack{logger: p.logger(slog.LevelWarn)}
+// join connects a stack to the Temporal and the store that several processes share.
+func join(ctx context.Context, p program, c config.Config) (*stack, error) {
+	s := &stack{logger: p.logger(slog.LevelWarn), config: c}
 	var err error
-	if s.outgoing, err = newOutgoing(p.env); err != nil {
+	if s.outgoing, err = newOutgoing(c, p.env); err != nil {
 		return s, err
 	}
-	if err := s.connect(ctx, f.temporal, f.namespace); err != nil {
-		return s, hintedError{err, "Start Temporal first, or say where it is with --temporal host:port."}
+	t := c.Temporal
+	err = s.connect(ctx, temporal.Options{
+		Address: t.Address, Namespace: t.Namespace, Profile: t.Profile, APIKey: t.APIKey.String, TLS: temporal.TLS(t.TLS),
+		Env: temporal.Environment{Lookup: p.env, All: p.environ},
+	})
+	if err != nil {
+		return s, err
 	}
-	return s, s.openStore(ctx, f.store)
+	return s, s.openStore(ctx, c.Store.URL)
 }
 
 func newAPI(p program) *cobra.Command {
-	var f clusterFlags
-	var to providerFlags
-	var address string
-	var insecure bool
-	var maxBody int64
+	var f providerFlags
 	c := &cobra.Command{
 		Use:     "api",
 		Short:   "Run the HTTP API alone, for a cluster",
@@ -46,24 +39,23 @@ func newAPI(p program) *cobra.Command {
 		Args:    wantArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
-			if err := errors.Join(requireLoopback(address, insecure), checkMaxBody(maxBody)); err != nil {
-				return err
-			}
-			providers, err := to.providers(p.env)
+			cfg, providers, err := f.load(p)
 			if err != nil {
 				return err
 			}
-			listener, err := listen(ctx, address, false)
+			if err := requireLoopback(cfg.API.Listen, cfg.API.Insecure); err != nil {
+				return err
+			}
+			listener, err := listen(ctx, cfg.API.Listen, false)
 			if err != nil {
 				return fmt.Errorf("listen: %w", err)
 			}
-			s, err := f.join(ctx, p)
+			s, err := join(ctx, p, cfg)
 			defer s.stop(context.WithoutCancel(ctx))
 			s.onStop(func(context.Context) { _ = listener.Close() })
 			if err != nil {
 				return err
 			}
-			s.maxBody = maxBody
 			if !providers.Simulated() { // a simulator of its own would be of no use to anybody
 				if err := s.callTo(ctx, providers); err != nil {
 					return err
@@ -75,20 +67,13 @@ func newAPI(p program) *cobra.Command {
 		},
 	}
 	f.add(c.Flags())
-	addMaxBody(c.Flags(), &maxBody)
-	c.Flags().StringVar(&address, "listen", defaultListen, "address of the API")
-	to.add(c.Flags())
-	c.Flags().BoolVar(&insecure, "insecure", false, "allow --listen on an address that others can reach, without keys")
+	f.addCluster(c.Flags())
+	f.addListen(c.Flags(), "address of the API")
 	return c
 }
 
-// workerGrace is how long calls in flight may go on when a worker stops.
-const workerGrace = 30 * time.Second
-
 func newWorker(p program) *cobra.Command {
-	var f clusterFlags
-	var to providerFlags
-	var concurrency int
+	var f providerFlags
 	c := &cobra.Command{
 		Use:     "worker",
 		Short:   "Run a worker alone, for a cluster",
@@ -96,19 +81,16 @@ func newWorker(p program) *cobra.Command {
 		Args:    wantArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
-			if err := checkConcurrency(concurrency); err != nil {
-				return err
-			}
-			providers, err := to.providers(p.env)
+			cfg, providers, err := f.load(p)
 			if err != nil {
 				return err
 			}
-			s, err := f.join(ctx, p)
+			s, err := join(ctx, p, cfg)
 			defer s.stop(context.WithoutCancel(ctx))
 			if err != nil {
 				return err
 			}
-			if err := s.startWorker(ctx, providers, workerGrace, concurrency); err != nil {
+			if err := s.startWorker(ctx, providers, time.Duration(cfg.Worker.StopGrace)); err != nil {
 				return err
 			}
 			_, _ = fmt.Fprintf(p.stdout, "headrace worker is ready · calls go to %s\n", providers.Name())
@@ -117,7 +99,7 @@ func newWorker(p program) *cobra.Command {
 		},
 	}
 	f.add(c.Flags())
-	addConcurrency(c.Flags(), &concurrency)
-	to.add(c.Flags())
+	f.addCluster(c.Flags())
+	f.addConcurrency(c.Flags())
 	return c
 }

@@ -111,6 +111,11 @@ func TestWrongUsageSaysWhatIsWrongAndExitsWith2(t *testing.T) {
 		"dev --task-concurrency 0":      "--task-concurrency 0: expected 1 to 100000",
 		"worker --task-concurrency -1":  "--task-concurrency -1: expected 1 to 100000",
 		"api --max-body 7":              "--max-body 7: expected 1024 to 1073741824 bytes",
+		"api --max-body much":           `--max-body: "much" is no number`,
+		"api --insecure=perhaps":        `--insecure: "perhaps" is neither true nor false`,
+		"config extra":                  `unknown command "extra" for "headrace config"`,
+		"config --listen here":          `--listen "here": expected host:port`,
+		"config --upstream x":           `--upstream "x" is no URL`,
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()

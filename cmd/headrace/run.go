@@ -12,7 +12,6 @@ import (
 	"github.com/headrace/headrace/internal/client"
 	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/openai"
-	"github.com/headrace/headrace/internal/runner"
 )
 
 type runFlags struct {
@@ -66,7 +65,7 @@ func oneInput(_ *cobra.Command, args []string) error {
 
 func run(ctx context.Context, p program, f runFlags, path string) error {
 	begun := time.Now()
-	providers, err := f.check(p)
+	cfg, providers, err := f.check(p)
 	if err != nil {
 		return err
 	}
@@ -81,8 +80,8 @@ func run(ctx context.Context, p program, f runFlags, path string) error {
 	}
 	defer out.discard()
 
-	s := &stack{logger: p.logger(slog.LevelError)}
-	if s.outgoing, err = newOutgoing(p.env); err != nil {
+	s := &stack{logger: p.logger(slog.LevelError), config: cfg}
+	if s.outgoing, err = newOutgoing(cfg, p.env); err != nil {
 		return err
 	}
 	s.outgoing.WebhookURL = "" // whoever runs a file sees its end
@@ -112,22 +111,22 @@ func interruptedOr(ctx context.Context, err error) error {
 }
 
 // check looks at what can be looked at before anything is started.
-func (f runFlags) check(p program) (config.Providers, error) {
-	providers, err := f.providers(p.env)
+func (f *runFlags) check(p program) (config.Config, config.Providers, error) {
+	cfg, providers, err := f.load(p)
 	switch {
 	case err != nil:
-		return providers, err
-	case f.server != "" && (f.upstream != "" || f.config != ""):
-		return providers, usageError{fmt.Errorf(
+		return cfg, providers, err
+	case f.server != "" && (f.upstream != "" || f.file != ""):
+		return cfg, providers, usageError{fmt.Errorf(
 			"--server and --upstream or --config exclude each other: a running server has its own providers")}
 	case f.server != "" && !config.ValidURL(f.server):
-		return providers, usageError{fmt.Errorf("--server %q is no URL such as http://127.0.0.1:8080", f.server)}
+		return cfg, providers, usageError{fmt.Errorf("--server %q is no URL such as http://127.0.0.1:8080", f.server)}
 	case f.maxConcurrency < 1 || f.maxConcurrency > batch.MaxConcurrencyLimit:
-		return providers, usageError{fmt.Errorf("--max-concurrency %d: expected 1 to %d", f.maxConcurrency, batch.MaxConcurrencyLimit)}
+		return cfg, providers, usageError{fmt.Errorf("--max-concurrency %d: expected 1 to %d", f.maxConcurrency, batch.MaxConcurrencyLimit)}
 	case f.endpoint != "" && !openai.Endpoint(f.endpoint).Valid():
-		return providers, usageError{fmt.Errorf("--endpoint %q: expected one of %v", f.endpoint, openai.Endpoints())}
+		return cfg, providers, usageError{fmt.Errorf("--endpoint %q: expected one of %v", f.endpoint, openai.Endpoints())}
 	}
-	return providers, nil
+	return cfg, providers, nil
 }
 
 // startAll starts everything that a run needs, on free ports of the loopback
@@ -149,7 +148,7 @@ func (s *stack) startAll(ctx context.Context, data string, providers config.Prov
 	}
 	// No grace: an interrupted run stops within a second, and the calls that
 	// it cuts off are made again when it goes on.
-	if err := s.startWorker(ctx, providers, 0, runner.DefaultConcurrency); err != nil {
+	if err := s.startWorker(ctx, providers, 0); err != nil {
 		return "", err
 	}
 	return s.serve(ctx, listener), nil

@@ -26,6 +26,7 @@ import (
 	"github.com/headrace/headrace/internal/runner"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/streamlog"
+	"github.com/headrace/headrace/internal/temporal"
 	"github.com/headrace/headrace/worker"
 )
 
@@ -33,6 +34,7 @@ import (
 // are started in order and stopped in the opposite one.
 type stack struct {
 	logger   *slog.Logger
+	config   config.Config
 	outgoing outgoing
 	stops    []func(context.Context)
 
@@ -42,7 +44,6 @@ type stack struct {
 	hub      *live.Hub        // nil unless startWorker was called
 	runner   *runner.Runner   // nil unless startWorker was called
 	logs     *streamlog.Logs  // nil unless startWorker was called
-	maxBody  int64            // of requests that make calls; 0 for the default
 }
 
 // stop stops whatever has been started. It may be called more than once.
@@ -65,20 +66,19 @@ type embedded struct {
 	temporalPort, uiPort int
 }
 
-const defaultNamespace = "default"
-
 // memoWarning is the size in bytes of a memo above which the SDK warns. A batch
 // with all the metadata that it may have is within it.
 const memoWarning = 64 << 10
 
-// connect connects to a Temporal server.
-func (s *stack) connect(ctx context.Context, address, namespace string) error {
-	c, err := client.DialContext(ctx, client.Options{
-		HostPort: address, Namespace: namespace, Logger: worker.Logger(s.logger),
+// connect connects to Temporal.
+func (s *stack) connect(ctx context.Context, o temporal.Options) error {
+	o.Client = client.Options{
+		Logger:        worker.Logger(s.logger),
 		PayloadLimits: client.PayloadLimitOptions{MemoSizeWarning: memoWarning},
-	})
+	}
+	c, err := temporal.Connect(ctx, o)
 	if err != nil {
-		return fmt.Errorf("connect to Temporal at %s: %w", address, err)
+		return err
 	}
 	s.temporal = c
 	s.onStop(func(context.Context) { c.Close() })
@@ -96,15 +96,15 @@ func (s *stack) openStore(ctx context.Context, location string) error {
 	return nil
 }
 
-// startWorker starts a worker that calls providers, with at most so many calls of
-// tasks in flight.
-func (s *stack) startWorker(ctx context.Context, providers config.Providers, grace time.Duration, concurrency int) error {
+// startWorker starts a worker that calls providers. Calls in flight have their grace
+// when it is stopped.
+func (s *stack) startWorker(ctx context.Context, providers config.Providers, grace time.Duration) error {
 	if err := s.callTo(ctx, providers); err != nil {
 		return err
 	}
 	host, nudges := worker.NewHost(), &nudge.Board{}
 	gate := limit.New(limit.Options{
-		Leaser: activities.NewQueues(s.temporal, nudges, host), Worker: host, Label: processName(), Bound: concurrency,
+		Leaser: activities.NewQueues(s.temporal, nudges, host), Worker: host, Label: processName(), Bound: s.config.Worker.TaskConcurrency,
 	})
 	s.onStop(func(context.Context) { gate.Close() })
 	dispatcher := dispatch.New(gate, s.routes...)
@@ -170,7 +170,7 @@ func (s *stack) tidyUploads(ctx context.Context) {
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyUploads(ctx)
 	o := api.Options{
-		Temporal: s.temporal, Store: s.store, Logger: s.logger, Hub: s.hub, Logs: s.logs, MaxBody: s.maxBody, HTTPTasks: s.outgoing.Tasks,
+		Temporal: s.temporal, Store: s.store, Logger: s.logger, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
 		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},
 	}
 	if s.runner != nil {

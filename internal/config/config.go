@@ -1,92 +1,95 @@
-// Package config makes settings out of flags, the environment and the
-// configuration file. What it returns is plain structs; nobody else reads the
-// environment.
+// Package config makes settings out of defaults, the configuration file, the
+// environment and flags, of which the later ones win. What it returns is plain
+// structs; nobody else reads the environment.
 //
-// Read config.go, then file.go and providers.go.
+// Read sections.go, which has every field there is, then load.go, which says
+// where values come from, and providers.go.
 package config
 
 import (
 	"fmt"
-	"net/url"
-	"strings"
-
-	"github.com/headrace/headrace/internal/dispatch"
-	"github.com/headrace/headrace/internal/llm/provider"
-	"github.com/headrace/headrace/internal/secret"
+	"os"
 )
 
 // Env looks an environment variable up, "" if it is not set. It is os.Getenv
 // outside tests.
 type Env func(name string) string
 
-// The environment that is read. The names are those of OpenAI's own SDKs.
 const (
-	EnvBaseURL      = "OPENAI_BASE_URL"
-	EnvAPIKey       = "OPENAI_API_KEY" //nolint:gosec // a name
-	EnvOrganization = "OPENAI_ORG_ID"
-	EnvAPIType      = "OPENAI_API_TYPE"
-	EnvAPIVersion   = "OPENAI_API_VERSION"
+	// EnvConfig names the configuration file if no flag does.
+	EnvConfig = "HEADRACE_CONFIG"
+	// EnvServer is the URL of the running headrace that commands speak to.
+	EnvServer = "HEADRACE_SERVER"
 )
 
-// EnvServer is the URL of the running headrace that commands speak to.
-const EnvServer = "HEADRACE_SERVER"
-
-// Upstream is the provider that calls go to.
-type Upstream struct {
-	provider.Config
-	// Simulated says that nobody has named a provider: calls go to the
-	// simulator.
-	Simulated bool
-	// Label is the name that the configuration file gives, "" without one.
-	Label string
-	// Models and Rewrite are those of dispatch.Route.
-	Models  []dispatch.Pattern
-	Rewrite map[string]string
+// Setting is a value that a flag gives to a field.
+type Setting struct {
+	Path  string // of the field, such as api.listen
+	Value string
+	From  string // how the user named it, such as --listen
 }
 
-// NewUpstream returns the upstream that flag (empty if not given) and the
-// environment name. With neither a URL nor a key it is simulated; with a key
-// alone it is OpenAI.
-func NewUpstream(flag string, env Env) (Upstream, error) {
-	u := Upstream{Config: provider.Config{
-		BaseURL: env(EnvBaseURL), Key: secret.New(strings.TrimSpace(env(EnvAPIKey))), // files end in a line break
-		Shape: provider.Shape(env(EnvAPIType)), APIVersion: env(EnvAPIVersion), Organization: env(EnvOrganization),
-	}}
-	from := EnvBaseURL
-	if flag != "" {
-		u.BaseURL, from = flag, "--upstream"
+// Load makes the configuration: the defaults, then the file that path or else
+// EnvConfig names, then the environment, then settings. An error names every
+// mistake that was found, one on each line, by where it stands, and repeats
+// nothing that could be a secret.
+func Load(path string, env Env, settings ...Setting) (Config, error) {
+	text, name, err := readFile(path, env)
+	if err != nil {
+		return Config{}, err
 	}
-	if u.BaseURL == "" && u.Key.Empty() {
-		u.Simulated = true
-		return u, nil
+	c, err := Parse(text)
+	if err != nil {
+		return Config{}, fmt.Errorf("%s: %w", name, err)
 	}
-	if u.BaseURL != "" && !ValidURL(u.BaseURL) {
-		return u, fmt.Errorf("%s %q is no URL such as https://api.openai.com/v1", from, u.BaseURL)
-	}
-	return u, nil
+	c.origins = map[string]origin{}
+	l := loader{config: &c, env: env, origins: c.origins}
+	l.markFile(name)
+	l.readEnv()
+	l.readSettings(settings)
+	l.readSecrets()
+	l.fail(c.check())
+	return c, l.err()
 }
 
-// ValidURL reports whether s is an HTTP URL with a host.
-func ValidURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+// readFile returns the text of the configuration file, and how it is named.
+func readFile(path string, env Env) (text []byte, name string, err error) {
+	from := "--config"
+	if path == "" {
+		path, from = env(EnvConfig), EnvConfig
+	}
+	if path == "" {
+		return nil, "", nil
+	}
+	if text, err = os.ReadFile(path); err != nil { //nolint:gosec // the operator's choice
+		return nil, "", fmt.Errorf("%s: %w", from, err)
+	}
+	return text, path, nil
 }
 
-// Name tells a person where calls go. A password in the URL is masked.
-func (u Upstream) Name() string {
-	parsed, err := url.Parse(u.BaseURL)
-	switch {
-	case u.Label != "":
-		return u.Label
-	case u.Simulated:
-		return "the simulator"
-	case u.BaseURL == "" && u.Shape == provider.Anthropic:
-		return "Anthropic"
-	case u.BaseURL == "":
-		return "OpenAI"
-	case err != nil:
-		return "an unknown provider" // and not from NewUpstream
-	default:
-		return parsed.Redacted()
-	}
+// Ranks of what gives a field its value: the higher one wins.
+const (
+	rankDefault = iota
+	rankFile
+	rankEnv
+	rankSetting
+)
+
+// origin is what gave a field its value.
+type origin struct {
+	rank int
+	name string // "" for a default
 }
+
+// Where says how the operator named a field: by a flag, a variable, or its path in
+// the file.
+func (c *Config) Where(path string) string {
+	if o := c.origins[path]; o.rank > rankFile {
+		return o.name
+	}
+	return path
+}
+
+// From says what gave a field its value: a flag, a variable, the path of the
+// file, or "" if it has its default.
+func (c *Config) From(path string) string { return c.origins[path].name }

@@ -5,89 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// EnvConfig names the configuration file if no flag does.
-const EnvConfig = "HEADRACE_CONFIG"
-
-// File is what a configuration file says. The zero File says nothing.
-type File struct {
-	Providers []ProviderEntry `yaml:"providers"`
-	Routes    []RouteEntry    `yaml:"routes"`
-}
-
-// ProviderEntry is a provider as the file has it.
-type ProviderEntry struct {
-	Name    string `yaml:"name"`
-	BaseURL string `yaml:"base_url"`
-	// KeyEnv is the environment variable that has the key, KeyFile a file that holds
-	// it. The key itself is refused: see Key.
-	KeyEnv       string            `yaml:"key_env"`
-	KeyFile      string            `yaml:"key_file"`
-	Key          misplaced         `yaml:"key"`
-	Shape        string            `yaml:"shape"`
-	APIVersion   string            `yaml:"api_version"`
-	Organization string            `yaml:"organization"`
-	Models       []string          `yaml:"models"`
-	Rewrite      map[string]string `yaml:"rewrite"`
-}
-
-// RouteEntry says which queue calls belong to that name none.
-type RouteEntry struct {
-	Model    string `yaml:"model"`
-	Provider string `yaml:"provider"`
-	Queue    string `yaml:"queue"`
-}
-
-// misplaced is a value that does not belong into the file, and is not kept.
-type misplaced struct{}
-
-// UnmarshalYAML implements yaml.Unmarshaler.
-func (misplaced) UnmarshalYAML(n *yaml.Node) error {
-	return &yaml.TypeError{Errors: []string{fmt.Sprintf(
-		"line %d: key: a key does not belong into this file; put it into an environment variable or a file of its own, "+
-			"and name that with key_env or key_file", n.Line)}}
-}
-
-// ReadFile reads the configuration file that flag or else the environment names. If
-// neither does, it returns the zero File.
-func ReadFile(flag string, env Env) (File, error) {
-	path, from := flag, "--config"
-	if path == "" {
-		path, from = env(EnvConfig), EnvConfig
-	}
-	if path == "" {
-		return File{}, nil
-	}
-	text, err := os.ReadFile(path) //nolint:gosec // the operator's choice
-	if err != nil {
-		return File{}, fmt.Errorf("%s: %w", from, err)
-	}
-	f, err := ParseFile(text)
-	if err != nil {
-		return File{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return f, nil
-}
-
-// ParseFile reads the text of a configuration file. Its errors name lines, and repeat
-// nothing that could be a key.
-func ParseFile(text []byte) (File, error) {
-	var f File
+// Parse reads the text of a configuration file into the defaults. Its errors name
+// lines, and repeat nothing that could be a key.
+func Parse(text []byte) (Config, error) {
+	c := Default()
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
-	if err := d.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return File{}, plain(err)
+	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return Config{}, plain(err)
 	}
-	if err := d.Decode(&File{}); !errors.Is(err, io.EOF) {
-		return File{}, errors.New("there is more after the first document: keep everything above the line ---")
+	if err := d.Decode(&Config{}); !errors.Is(err, io.EOF) {
+		return Config{}, errors.New("there is more after the first document: keep everything above the line ---")
 	}
-	return f, nil
+	return c, nil
 }
 
 // What the decoder says, in terms of Go.
@@ -123,6 +59,10 @@ func kindOf(goType string) string {
 		return "a list of texts"
 	case goType == "map[string]string":
 		return "pairs of texts"
+	case goType == "bool":
+		return "true or false"
+	case goType == "int", goType == "int64", goType == "float64":
+		return "a number"
 	case goType[0] == '[':
 		return "a list"
 	default:

@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,25 +36,28 @@ routes:
 // load writes a file, reads it and makes providers of it.
 func load(t *testing.T, text string, env map[string]string) (config.Providers, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "headrace.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	f, err := config.ReadFile(path, environment(env))
+	c, err := config.Load(write(t, text), environment(env))
 	if err != nil {
 		return config.Providers{}, err
 	}
-	return config.NewProviders("", f, environment(env))
+	return config.NewProviders("", c, environment(env))
+}
+
+// write writes a file and returns its path.
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "headrace.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
 }
 
 func TestAFileNamesProvidersAndTheQueuesOfCalls(t *testing.T) {
 	t.Parallel()
 	keyFile := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(keyFile, []byte("second\n"), 0o600))
-	f, err := config.ParseFile([]byte(whole))
-	require.NoError(t, err)
-	f.Providers[1].KeyFile = keyFile
-	ps, err := config.NewProviders("", f, environment(map[string]string{
+	ps, err := load(t, strings.ReplaceAll(whole, "KEYFILE", keyFile), map[string]string{
 		"MAIN_KEY": " " + key + "\n", config.EnvBaseURL: fromEnv, config.EnvAPIKey: "another",
-	}))
+	})
 	require.NoError(t, err)
 	require.Equal(t, "main, backup", ps.Name())
 	require.False(t, ps.Simulated())
@@ -87,22 +91,21 @@ func TestWithoutProvidersInTheFileAllIsAsWithoutIt(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, fromEnv, ps.Name())
 	}
-	f, err := config.ReadFile("", environment(nil))
+	c, err := config.Load("", environment(nil))
 	require.NoError(t, err)
-	require.Empty(t, f)
+	require.Empty(t, c.Providers)
 }
 
 func TestTheFlagNamesTheFileOrElseTheEnvironment(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "headrace.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("providers: [{name: p}]"), 0o600))
+	path := write(t, "providers: [{name: p}]")
 	env := environment(map[string]string{config.EnvConfig: "/nowhere/else.yaml"})
-	f, err := config.ReadFile(path, env)
+	f, err := config.Load(path, env)
 	require.NoError(t, err)
 	require.Equal(t, "p", f.Providers[0].Name)
-	_, err = config.ReadFile("", env)
+	_, err = config.Load("", env)
 	require.ErrorContains(t, err, "HEADRACE_CONFIG: open /nowhere/else.yaml: no such file")
-	_, err = config.ReadFile("/nowhere.yaml", env)
+	_, err = config.Load("/nowhere.yaml", env)
 	require.ErrorContains(t, err, "--config: open /nowhere.yaml: no such file")
 }
 
@@ -112,7 +115,7 @@ func TestWhatIsWrongWithAFileIsSaidWithItsPlace(t *testing.T) {
 	for text, says := range map[string]string{
 		"provider: []":                                                     `line 1: unknown key "provider"`,
 		entry + "    keys: x":                                              `line 3: unknown key "keys"`,
-		entry + "    key: " + key:                                          "line 3: key: a key does not belong into this file",
+		entry + "    key: " + key:                                          "line 3: a secret does not belong into this file",
 		entry + "    api_key: " + key:                                      `line 3: unknown key "api_key"`,
 		entry + "    models: gpt-*":                                        "line 3: expected a list of texts, but got a single value",
 		entry + "    rewrite: [a]":                                         "line 3: expected pairs of texts, but got a list",
@@ -128,12 +131,17 @@ func TestWhatIsWrongWithAFileIsSaidWithItsPlace(t *testing.T) {
 		entry + "    base_url: api.openai.com":                             `providers[0] (main): base_url: "api.openai.com" is no URL such as`,
 		entry + "    shape: gemini":                                        `providers[0] (main): shape: "gemini" is none: use openai`,
 		entry + "    shape: azure":                                         "base_url: shape azure needs that of your resource",
-		entry + "    key_env: NOT_SET":                                     "key_env: the environment variable NOT_SET is not set",
-		entry + "    key_file: /nowhere/key":                               "key_file: open /nowhere/key: no such file",
-		entry + "    key_file: /dev/null":                                  "key_file: /dev/null is empty",
-		entry + "    key_file: a\n    key_env: b":                          "key_env and key_file exclude each other",
+		entry + "    key_env: NOT_SET":                                     "providers[0].key_env: the environment variable NOT_SET is not set",
+		entry + "    key_file: /nowhere/key":                               "providers[0].key_file: open /nowhere/key: no such file",
+		entry + "    key_file: /dev/null":                                  "providers[0].key_file: it is empty",
+		entry + "    key_file: a\n    key_env: b":                          "providers[0].key_env and providers[0].key_file exclude each other",
 		entry + "    models: [\"gpt-[\"]":                                  `models[0]: "gpt-[" is no pattern`,
 		entry + "    models: [a, \"\"]":                                    `models[1]: "" is no pattern`,
+		entry + "    headers: {a b: c}":                                    `providers[0] (main): headers: "a b" is no name of a header`,
+		entry + "    headers: {host: c}":                                   "headers: Host is set by each call itself",
+		entry + "    headers: {a: \"\\x01" + key + "\"}":                   "headers: the value of A has characters",
+		entry + "    proxy: ftp://user:" + key + "@h":                      `proxy: expected "none", or a URL such as`,
+		entry + "    timeout: soon":                                        `"soon" is no duration such as 90s`,
 		entry + "    rewrite: {a: \"\"}":                                   "rewrite: a model has no name",
 		entry + "routes: [{model: a}]":                                     `routes[0].queue: "" is no name of a queue`,
 		entry + "routes: [{queue: a}]":                                     "routes[0].model: a route needs a model or a provider",
@@ -150,19 +158,19 @@ func TestWhatIsWrongWithAFileIsSaidWithItsPlace(t *testing.T) {
 
 func TestSeveralMistakesAreToldTogether(t *testing.T) {
 	t.Parallel()
-	_, err := config.ParseFile([]byte("a: 1\nproviders:\n- key: x\n  b: 2\n"))
+	_, err := config.Parse([]byte("a: 1\nproviders:\n- key: x\n  b: 2\n"))
 	require.EqualError(t, err, "line 1: unknown key \"a\"\n"+
-		"line 3: key: a key does not belong into this file; put it into an environment variable or a file of its own, "+
-		"and name that with key_env or key_file\nline 4: unknown key \"b\"")
+		"line 3: a secret does not belong into this file; put it into an environment variable or a file of its own, "+
+		"and name that with the same key and _env or _file at its end\nline 4: unknown key \"b\"")
 }
 
 func TestTheFlagForOneProviderAndProvidersExcludeEachOther(t *testing.T) {
 	t.Parallel()
-	f, err := config.ParseFile([]byte("providers: [{name: p, base_url: http://p/v1}]"))
+	f, err := config.Parse([]byte("providers: [{name: p, base_url: http://p/v1}]"))
 	require.NoError(t, err)
 	_, err = config.NewProviders(fromFlag, f, environment(nil))
 	require.ErrorContains(t, err, "--upstream and the providers of the configuration file exclude each other")
-	ps, err := config.NewProviders(fromFlag, config.File{Routes: []config.RouteEntry{{Model: "m", Queue: "q"}}}, environment(nil))
+	ps, err := config.NewProviders(fromFlag, config.Config{Routes: []config.RouteEntry{{Model: "m", Queue: "q"}}}, environment(nil))
 	require.NoError(t, err)
 	require.Equal(t, fromFlag, ps.Name())
 	require.Len(t, ps.Assignments, 1)
@@ -174,13 +182,10 @@ func FuzzParseFile(f *testing.F) {
 	f.Add("a: &a [*a]")
 	f.Add("providers:\n  - <<: {name: x}\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		file, err := config.ParseFile([]byte(text))
+		file, err := config.Parse([]byte(text))
 		if err != nil {
-			require.Equal(t, config.File{}, file)
+			require.Equal(t, config.Config{}, file)
 			return
-		}
-		for i := range file.Providers {
-			file.Providers[i].KeyFile = ""
 		}
 		ps, err := config.NewProviders("", file, environment(map[string]string{"MAIN_KEY": key}))
 		if err != nil {

@@ -11,26 +11,12 @@ import (
 	"github.com/headrace/headrace/internal/webhook"
 )
 
-// The environment that says where calls to URLs of users go, and what signs
-// webhooks. Of a secret the name with _FILE at its end gives a file that holds
-// it.
-const (
-	// EnvAllowedHosts lists the hosts that HTTP tasks may call.
-	EnvAllowedHosts = "HEADRACE_ALLOWED_HOSTS"
-	// EnvAllowedPrivate lists hosts, addresses and ranges that may be called
-	// although they are not public.
-	EnvAllowedPrivate = "HEADRACE_ALLOWED_PRIVATE"
-	// EnvWebhookURL is the receiver of events of what names none itself.
-	EnvWebhookURL = "HEADRACE_WEBHOOK_URL"
-	// EnvWebhookSecret signs the events of all projects that have none of
-	// their own.
-	EnvWebhookSecret = "HEADRACE_WEBHOOK_SECRET" //nolint:gosec // a name
-	// EnvWebhookSecrets and the name of a project, in upper case, signs the
-	// events of that project.
-	EnvWebhookSecrets = "HEADRACE_WEBHOOK_SECRETS_" //nolint:gosec // a name
+// envWebhookSecrets and the name of a project, in upper case, is the variable with
+// the secret that signs the events of that project.
+const envWebhookSecrets = "HEADRACE_WEBHOOK_SECRETS_" //nolint:gosec // a name
 
-	fileSuffix = "_FILE"
-)
+// envFileSuffix ends the names of variables that name files.
+const envFileSuffix = "_FILE"
 
 // Outgoing says where calls to URLs that users give may go.
 type Outgoing struct {
@@ -42,20 +28,20 @@ type Outgoing struct {
 	WebhookURL string
 }
 
-// NewOutgoing reads the rules for outgoing calls.
-func NewOutgoing(env Env) (Outgoing, error) {
-	o := Outgoing{WebhookURL: strings.TrimSpace(env(EnvWebhookURL))}
-	rules := egress.Rules{Hosts: list(env(EnvAllowedHosts)), Private: list(env(EnvAllowedPrivate))}
+// NewOutgoing returns the rules for outgoing calls.
+func NewOutgoing(c Config) (Outgoing, error) {
+	o := Outgoing{WebhookURL: c.Webhooks.URL}
+	rules := egress.Rules{Hosts: c.Outgoing.AllowedHosts, Private: c.Outgoing.AllowedPrivate}
 	var err error
 	if o.Webhooks, err = (egress.Rules{Private: rules.Private}).Public(); err != nil {
-		return o, fmt.Errorf("%s: %w", EnvAllowedPrivate, err)
+		return o, fmt.Errorf("%s: %w", c.Where("outgoing.allowed_private"), err)
 	}
 	if o.Tasks, err = rules.Listed(); err != nil {
-		return o, fmt.Errorf("%s: %w", EnvAllowedHosts, err)
+		return o, fmt.Errorf("%s: %w", c.Where("outgoing.allowed_hosts"), err)
 	}
 	if o.WebhookURL != "" {
 		if err := o.Webhooks.CheckURL(o.WebhookURL); err != nil {
-			return o, fmt.Errorf("%s: %w", EnvWebhookURL, err)
+			return o, fmt.Errorf("%s: %w", c.Where("webhooks.url"), err)
 		}
 	}
 	return o, nil
@@ -72,69 +58,76 @@ func list(s string) []string {
 	return all
 }
 
-// WebhookKeys finds what signs the events of a project. Secrets are read anew
-// each time, so that a file can be replaced while headrace runs.
+// WebhookKeys finds what signs the events of a project. Files are read anew each
+// time, so that they can be replaced while headrace runs.
 type WebhookKeys struct {
 	env      Env
+	c        Config
 	fallback secret.String
 }
 
-// NewWebhookKeys returns the keys that the environment names. The secret of all
-// projects is looked at now, those of single projects when they are needed.
-func NewWebhookKeys(env Env) (*WebhookKeys, error) {
-	k := &WebhookKeys{env: env}
+// NewWebhookKeys returns the keys that are configured. The secret of all projects
+// is looked at now, those of single projects when they are needed.
+func NewWebhookKeys(c Config, env Env) (*WebhookKeys, error) {
+	k := &WebhookKeys{env: env, c: c}
 	if !k.Configured() {
 		return k, nil
 	}
-	_, err := k.key(EnvWebhookSecret)
+	_, err := k.shared()
 	return k, err
 }
 
 // Configured reports whether there is a secret for all projects.
-func (k *WebhookKeys) Configured() bool {
-	return k.env(EnvWebhookSecret) != "" || k.env(EnvWebhookSecret+fileSuffix) != ""
-}
+func (k *WebhookKeys) Configured() bool { return !k.c.Webhooks.Secret.Empty() }
 
-// FallBack sets what signs when the environment names nothing.
+// FallBack sets what signs when nothing is configured.
 func (k *WebhookKeys) FallBack(s secret.String) { k.fallback = s }
 
 // Key returns what signs the events of a project.
 func (k *WebhookKeys) Key(project string) (webhook.Key, error) {
-	own := EnvWebhookSecrets + projectName(project)
-	for _, name := range []string{own, EnvWebhookSecret} {
-		key, err := k.key(name)
-		if !errors.Is(err, errUnset) {
-			return key, err
-		}
+	name := envWebhookSecrets + projectName(project)
+	value, path := k.env(name), k.env(name+envFileSuffix)
+	switch {
+	case value != "" && path != "":
+		return webhook.Key{}, fmt.Errorf("%s and %s%s are both set", name, name, envFileSuffix)
+	case value != "":
+		return parseSecret(name, value)
+	case path != "":
+		return readSecret(name+envFileSuffix, path)
+	case k.c.Webhooks.SecretFiles[project] != "":
+		return readSecret("webhooks.secret_files", k.c.Webhooks.SecretFiles[project])
+	case k.Configured():
+		return k.shared()
+	case !k.fallback.Empty():
+		return webhook.ParseSecret(k.fallback)
+	default:
+		return webhook.Key{}, errors.New("there is no secret to sign webhooks with: " +
+			"set HEADRACE_WEBHOOK_SECRET or HEADRACE_WEBHOOK_SECRET_FILE for the workers")
 	}
-	if k.fallback.Empty() {
-		return webhook.Key{}, fmt.Errorf("there is no secret to sign webhooks with: set %s or %s%s for the workers",
-			EnvWebhookSecret, EnvWebhookSecret, fileSuffix)
-	}
-	return webhook.ParseSecret(k.fallback)
 }
 
-// errUnset says that a secret is not configured.
-var errUnset = errors.New("not set")
-
-// key reads one secret: the variable itself, or the file that it names.
-func (k *WebhookKeys) key(name string) (webhook.Key, error) {
-	s, path := k.env(name), k.env(name+fileSuffix)
-	switch {
-	case s != "" && path != "":
-		return webhook.Key{}, fmt.Errorf("%s and %s%s are both set", name, name, fileSuffix)
-	case path != "":
-		data, err := os.ReadFile(path) //nolint:gosec // the operator names it
-		if err != nil {
-			return webhook.Key{}, fmt.Errorf("%s%s: %w", name, fileSuffix, err)
-		}
-		s = string(data)
-	case s == "":
-		return webhook.Key{}, errUnset
+// shared is the secret of all projects.
+func (k *WebhookKeys) shared() (webhook.Key, error) {
+	const path = "webhooks.secret"
+	from := k.c.From(path)
+	if file := k.c.Webhooks.SecretFile; from == k.c.Where(path+fileSuffix) {
+		return readSecret(from, file)
 	}
-	key, err := webhook.ParseSecret(secret.New(s))
+	return parseSecret(from, k.c.Webhooks.Secret.Reveal())
+}
+
+func readSecret(from, path string) (webhook.Key, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the operator names it
 	if err != nil {
-		return key, fmt.Errorf("%s: %w", name, err)
+		return webhook.Key{}, fmt.Errorf("%s: %w", from, err)
+	}
+	return parseSecret(from, string(data))
+}
+
+func parseSecret(from, text string) (webhook.Key, error) {
+	key, err := webhook.ParseSecret(secret.New(text))
+	if err != nil {
+		return key, fmt.Errorf("%s: %w", from, err)
 	}
 	return key, nil
 }

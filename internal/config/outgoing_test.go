@@ -13,9 +13,27 @@ import (
 	"github.com/headrace/headrace/internal/webhook"
 )
 
+// newOutgoing makes the rules of an environment.
+func newOutgoing(t *testing.T, env config.Env) (config.Outgoing, error) {
+	t.Helper()
+	c, err := config.Load("", env)
+	require.NoError(t, err)
+	return config.NewOutgoing(c)
+}
+
+// newWebhookKeys makes the keys of an environment.
+func newWebhookKeys(t *testing.T, env config.Env) (*config.WebhookKeys, error) {
+	t.Helper()
+	c, err := config.Load("", env)
+	if err != nil {
+		return nil, err
+	}
+	return config.NewWebhookKeys(c, env)
+}
+
 func TestRulesForOutgoingCallsComeFromTheEnvironment(t *testing.T) {
 	t.Parallel()
-	o, err := config.NewOutgoing(environment(map[string]string{
+	o, err := newOutgoing(t, environment(map[string]string{
 		"HEADRACE_ALLOWED_HOSTS": "api.example.com, *.example.org,", "HEADRACE_ALLOWED_PRIVATE": "10.0.0.0/8,hooks.internal:9000",
 		"HEADRACE_WEBHOOK_URL": " http://hooks.internal:9000/x\n",
 	}))
@@ -30,7 +48,7 @@ func TestRulesForOutgoingCallsComeFromTheEnvironment(t *testing.T) {
 
 func TestWithoutRulesHTTPTasksAreOffAndWebhooksGoToPublicHosts(t *testing.T) {
 	t.Parallel()
-	o, err := config.NewOutgoing(environment(nil))
+	o, err := newOutgoing(t, environment(nil))
 	require.NoError(t, err)
 	require.True(t, o.Tasks.Off())
 	require.NoError(t, o.Webhooks.CheckURL("https://example.com/"))
@@ -42,7 +60,7 @@ func TestABadRuleIsRefusedByTheNameOfWhereItStood(t *testing.T) {
 	for name, value := range map[string]string{
 		"HEADRACE_ALLOWED_HOSTS": "https://example.com", "HEADRACE_ALLOWED_PRIVATE": "10.0.0.0/99", "HEADRACE_WEBHOOK_URL": "http://example.com/",
 	} {
-		_, err := config.NewOutgoing(environment(map[string]string{name: value}))
+		_, err := newOutgoing(t, environment(map[string]string{name: value}))
 		require.ErrorContains(t, err, name+": ")
 	}
 }
@@ -69,7 +87,7 @@ func TestAProjectSignsWithItsOwnSecretElseWithThatOfAll(t *testing.T) {
 		{"HEADRACE_WEBHOOK_SECRET": global, "HEADRACE_WEBHOOK_SECRETS_TEAM_A": own},
 		{"HEADRACE_WEBHOOK_SECRET": global, "HEADRACE_WEBHOOK_SECRETS_TEAM_A_FILE": file},
 	} {
-		k, err := config.NewWebhookKeys(environment(set))
+		k, err := newWebhookKeys(t, environment(set))
 		require.NoError(t, err)
 		require.True(t, k.Configured())
 		key, err := k.Key("team-a")
@@ -85,7 +103,7 @@ func TestTheFileOfASecretMayBeReplaced(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(file, []byte(global), 0o600))
-	k, err := config.NewWebhookKeys(environment(map[string]string{"HEADRACE_WEBHOOK_SECRET_FILE": file}))
+	k, err := newWebhookKeys(t, environment(map[string]string{"HEADRACE_WEBHOOK_SECRET_FILE": file}))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, []byte(own), 0o600))
 	key, err := k.Key("default")
@@ -98,7 +116,7 @@ func TestTheFileOfASecretMayBeReplaced(t *testing.T) {
 
 func TestWithoutASecretTheErrorSaysWhatToSet(t *testing.T) {
 	t.Parallel()
-	k, err := config.NewWebhookKeys(environment(nil))
+	k, err := newWebhookKeys(t, environment(nil))
 	require.NoError(t, err)
 	require.False(t, k.Configured())
 	_, err = k.Key("default")
@@ -114,11 +132,11 @@ func TestABadWebhookSecretIsRefusedByItsNameAndNotPrinted(t *testing.T) {
 	for _, set := range []map[string]string{
 		{"HEADRACE_WEBHOOK_SECRET": "whsec_hush"}, {"HEADRACE_WEBHOOK_SECRET": global, "HEADRACE_WEBHOOK_SECRET_FILE": "/hush"},
 	} {
-		_, err := config.NewWebhookKeys(environment(set))
+		_, err := newWebhookKeys(t, environment(set))
 		require.ErrorContains(t, err, "HEADRACE_WEBHOOK_SECRET")
 		require.NotContains(t, err.Error(), "hush")
 	}
-	k, err := config.NewWebhookKeys(environment(map[string]string{"HEADRACE_WEBHOOK_SECRETS_DEFAULT": "whsec_hush"}))
+	k, err := newWebhookKeys(t, environment(map[string]string{"HEADRACE_WEBHOOK_SECRETS_DEFAULT": "whsec_hush"}))
 	require.NoError(t, err)
 	_, err = k.Key("default")
 	require.ErrorContains(t, err, "HEADRACE_WEBHOOK_SECRETS_DEFAULT: ")

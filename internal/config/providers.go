@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/llm/provider"
-	"github.com/headrace/headrace/internal/secret"
 )
 
 // Providers are those that calls go to. The first is that of calls which nothing else
@@ -23,7 +26,7 @@ type Providers struct {
 
 // NewProviders returns the providers of the file. If it has none, there is one, which
 // NewUpstream returns.
-func NewProviders(flag string, f File, env Env) (Providers, error) {
+func NewProviders(flag string, f Config, env Env) (Providers, error) {
 	var ps Providers
 	if len(f.Providers) == 0 {
 		u, err := NewUpstream(flag, env)
@@ -35,7 +38,7 @@ func NewProviders(flag string, f File, env Env) (Providers, error) {
 		return ps, errors.New("--upstream and the providers of the configuration file exclude each other: leave one of them out")
 	}
 	for i, entry := range f.Providers {
-		u, err := entry.upstream(env)
+		u, err := entry.upstream()
 		if err != nil {
 			return ps, fmt.Errorf("%s: %w", at("providers", i, entry.Name), err)
 		}
@@ -74,10 +77,12 @@ func (ps Providers) Name() string {
 	return strings.Join(names, ", ")
 }
 
-// upstream checks an entry and reads its key.
-func (e ProviderEntry) upstream(env Env) (Upstream, error) {
-	u := Upstream{Label: e.Name, Rewrite: e.Rewrite, Config: provider.Config{
+// upstream checks an entry.
+func (e ProviderEntry) upstream() (Upstream, error) {
+	u := Upstream{Label: e.Name, Rewrite: e.Rewrite, Prices: e.Prices, Config: provider.Config{
 		BaseURL: e.BaseURL, Shape: provider.Shape(e.Shape), APIVersion: e.APIVersion, Organization: e.Organization,
+		Key:            e.Key.String,
+		ConnectTimeout: time.Duration(e.ConnectTimeout), Timeout: time.Duration(e.Timeout), Silence: time.Duration(e.Silence),
 	}}
 	shapes := []provider.Shape{provider.OpenAI, provider.Azure, provider.AzureAD, provider.Anthropic}
 	azure := u.Shape == provider.Azure || u.Shape == provider.AzureAD
@@ -100,8 +105,50 @@ func (e ProviderEntry) upstream(env Env) (Upstream, error) {
 	if u.Models, err = modelPatterns(e.Models); err != nil {
 		return u, err
 	}
-	u.Key, err = e.secret(env)
+	if u.Header, err = e.header(); err != nil {
+		return u, err
+	}
+	u.Proxy, err = e.proxy()
 	return u, err
+}
+
+// ownHeaders are those that each call sets itself.
+var ownHeaders = []string{"Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Host"}
+
+// header is what is sent with every call.
+func (e ProviderEntry) header() (http.Header, error) {
+	h := http.Header{}
+	for name, value := range e.Headers {
+		canonical := http.CanonicalHeaderKey(name)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			return nil, fmt.Errorf("headers: %q is no name of a header", name)
+		case slices.Contains(ownHeaders, canonical):
+			return nil, fmt.Errorf("headers: %s is set by each call itself: leave it out", canonical)
+		case !httpguts.ValidHeaderFieldValue(value):
+			return nil, fmt.Errorf("headers: the value of %s has characters that no header can carry", canonical)
+		}
+		h.Set(name, value)
+	}
+	return h, nil
+}
+
+// noProxy says that a provider is called directly whatever the environment says.
+const noProxy = "none"
+
+// proxy finds the proxy of a call; nil is the environment's.
+func (e ProviderEntry) proxy() (func(*http.Request) (*url.URL, error), error) {
+	switch e.Proxy {
+	case "":
+		return nil, nil //nolint:nilnil // as the field's comment says
+	case noProxy:
+		return func(*http.Request) (*url.URL, error) { return nil, nil }, nil //nolint:nilnil // as net/http has it
+	}
+	u, err := url.Parse(e.Proxy)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) {
+		return nil, fmt.Errorf("proxy: expected %q, or a URL such as http://proxy:3128", noProxy)
+	}
+	return http.ProxyURL(u), nil
 }
 
 func modelPatterns(texts []string) ([]dispatch.Pattern, error) {
@@ -114,29 +161,6 @@ func modelPatterns(texts []string) ([]dispatch.Pattern, error) {
 		all = append(all, p)
 	}
 	return all, nil
-}
-
-// secret reads the key, an empty one if the entry names none: there are servers that
-// want none.
-func (e ProviderEntry) secret(env Env) (secret.String, error) {
-	var key string
-	switch {
-	case e.KeyEnv != "" && e.KeyFile != "":
-		return secret.String{}, errors.New("key_env and key_file exclude each other: leave one of them out")
-	case e.KeyEnv != "":
-		if key = strings.TrimSpace(env(e.KeyEnv)); key == "" {
-			return secret.String{}, fmt.Errorf("key_env: the environment variable %s is not set: set it, or name another", e.KeyEnv)
-		}
-	case e.KeyFile != "":
-		text, err := os.ReadFile(e.KeyFile)
-		if err != nil {
-			return secret.String{}, fmt.Errorf("key_file: %w: put the key there, or name another file", err)
-		}
-		if key = strings.TrimSpace(string(text)); key == "" {
-			return secret.String{}, fmt.Errorf("key_file: %s is empty: put the key there", e.KeyFile)
-		}
-	}
-	return secret.New(key), nil
 }
 
 // assignment checks a route.

@@ -3,6 +3,7 @@ package provider_test
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"testing"
 	"time"
@@ -129,4 +130,35 @@ func TestAKeyThatNoHeaderCanCarryIsNotPrinted(t *testing.T) {
 	e := failure(t, newProvider(t, provider.Config{BaseURL: u.URL, Key: secret.New(key + "\n")}), "{}")
 	require.NotContains(t, e.Error(), key)
 	require.Empty(t, u.arrivals)
+}
+
+func TestHeadersOfTheConfigurationAreSentInPlaceOfOthers(t *testing.T) {
+	t.Parallel()
+	u := startUpstream(t, nil)
+	p := newProvider(t, provider.Config{BaseURL: u.URL, Key: secret.New(key), Header: http.Header{
+		"x-gateway": {"mine"}, headerAuthorization: {"Basic abc"},
+	}})
+	_, _ = chat(t.Context(), p, "{}")
+	got := <-u.arrivals
+	require.Equal(t, "mine", got.header.Get("X-Gateway"))
+	require.Equal(t, []string{"Basic abc"}, got.header.Values(headerAuthorization))
+	require.Equal(t, "application/json", got.header.Get("Content-Type"))
+}
+
+func TestCallsGoThroughTheProxyThatIsGiven(t *testing.T) {
+	t.Parallel()
+	proxy := startUpstream(t, nil)
+	to, err := url.Parse(proxy.URL)
+	require.NoError(t, err)
+	p := newProvider(t, provider.Config{BaseURL: "http://provider.test/v1", Proxy: http.ProxyURL(to)})
+	_, _ = chat(t.Context(), p, "{}")
+	require.Equal(t, "http://provider.test/v1/chat/completions", (<-proxy.arrivals).url)
+}
+
+func TestAProvidersTimeoutEndsACallThatAsksForMore(t *testing.T) {
+	t.Parallel()
+	u := startUpstream(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	p := newProvider(t, provider.Config{BaseURL: u.URL, Timeout: 10 * time.Millisecond})
+	_, err := chat(t.Context(), p, "{}")
+	require.ErrorContains(t, err, "did not answer in time")
 }

@@ -41,6 +41,16 @@ type Config struct {
 	Organization string
 	// UserAgent names the caller to the provider.
 	UserAgent string
+	// Header is sent with every call, in place of whatever else would be sent
+	// under the same names.
+	Header http.Header
+	// Proxy finds the proxy of a request; nil does as the environment says.
+	Proxy func(*http.Request) (*url.URL, error)
+	// ConnectTimeout bounds connecting; zero means 10 seconds.
+	ConnectTimeout time.Duration
+	// Timeout bounds every call; zero leaves it to the call's own timeout, which may
+	// be shorter anyway.
+	Timeout time.Duration
 	// Silence is the longest that a provider may send nothing within a stream,
 	// or before it; zero means 5 minutes. A call's own timeout may be shorter.
 	Silence time.Duration
@@ -55,6 +65,7 @@ type Provider struct {
 	client    *goopenai.Client
 	transport *http.Transport
 	silence   time.Duration
+	timeout   time.Duration // 0 for none
 	azure     bool
 	versioned bool // URLs carry an API version
 }
@@ -65,7 +76,9 @@ func New(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{transport: newTransport(), silence: cmp.Or(c.Silence, longestSilence), versioned: conf.APIVersion != ""}
+	p := &Provider{
+		transport: c.transport(), silence: cmp.Or(c.Silence, longestSilence), timeout: c.Timeout, versioned: conf.APIVersion != "",
+	}
 	p.azure = conf.APIType == goopenai.APITypeAzure || conf.APIType == goopenai.APITypeAzureAD
 	conf.HTTPClient = &exchanger{
 		client: &http.Client{Transport: p.transport, CheckRedirect: refuseRedirect},
@@ -119,6 +132,9 @@ func (c Config) headers() http.Header {
 	if c.Shape == Anthropic && !c.Key.Empty() {
 		h.Set("X-Api-Key", c.Key.Reveal())
 	}
+	for name, values := range c.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
 	return h
 }
 
@@ -129,13 +145,21 @@ func (p *Provider) Call(ctx context.Context, r llm.Request) (llm.Response, error
 		return llm.Response{}, fmt.Errorf("endpoint %q cannot be called", r.Endpoint)
 	}
 	x := &exchange{body: r.Body}
-	callCtx, cancel := context.WithTimeout(context.WithValue(ctx, exchangeKey{}, x), r.Timeout)
+	callCtx, cancel := context.WithTimeout(context.WithValue(ctx, exchangeKey{}, x), p.bound(r.Timeout))
 	defer cancel()
 	err := call(callCtx, p.client, p.model(r))
 	if ctx.Err() != nil && !x.whole() { // a whole answer is paid for
 		return llm.Response{}, ctx.Err()
 	}
 	return x.outcome(err)
+}
+
+// bound is how long a call may take that asks for a time of its own.
+func (p *Provider) bound(asked time.Duration) time.Duration {
+	if p.timeout == 0 {
+		return asked
+	}
+	return min(asked, p.timeout)
 }
 
 // model is what go-openai is told. It refuses models that it believes unfit
@@ -180,14 +204,18 @@ const (
 	idleTimeout = 90 * time.Second
 )
 
-// newTransport keeps as many connections alive as calls were in flight at
+// transport keeps as many connections alive as calls were in flight at
 // once: there is no other bound, so none is closed to be dialled again. It
 // speaks HTTP/1.1: one connection per call has no stream limit to queue behind,
 // and cancelling a call closes its socket.
-func newTransport() *http.Transport {
+func (c Config) transport() *http.Transport {
+	proxy := c.Proxy
+	if proxy == nil {
+		proxy = http.ProxyFromEnvironment
+	}
 	t := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
+		Proxy:               proxy,
+		DialContext:         (&net.Dialer{Timeout: cmp.Or(c.ConnectTimeout, dialTimeout), KeepAlive: keepAlive}).DialContext,
 		TLSHandshakeTimeout: tlsTimeout,
 		IdleConnTimeout:     idleTimeout,
 		MaxIdleConnsPerHost: maxIdleConns,

@@ -34,7 +34,7 @@ func (p *Provider) Stream(ctx context.Context, r llm.Request, emit func(sse.Fram
 	s := newStream(r.Endpoint, emit, p.silence, stop)
 	defer s.timer.Stop()
 	x := &exchange{body: r.Body, stream: s}
-	callCtx, cancel := context.WithTimeout(context.WithValue(streamCtx, exchangeKey{}, x), r.Timeout)
+	callCtx, cancel := context.WithTimeout(context.WithValue(streamCtx, exchangeKey{}, x), p.bound(r.Timeout))
 	defer cancel()
 	err := call(callCtx, p.client, p.model(r))
 	switch {
