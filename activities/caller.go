@@ -2,11 +2,13 @@ package activities
 
 import (
 	"context"
+	"strings"
 
 	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/engine"
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/openai"
 )
 
 // laneCaller makes a lane's calls when its queue and provider allow, and while the
@@ -31,8 +33,19 @@ func (l *lane) ticket(j engine.Job) limit.Ticket {
 	s := l.settings.Load()
 	return limit.Ticket{
 		Queue: s.Queue, Project: l.in.Run.Project, Flow: l.in.Run.Batch, Priority: s.Priority,
-		Accepted: l.in.Accepted * 1000, Order: j.Line, Model: j.Request.Model,
+		Accepted: l.accepted, Order: j.Line, Model: j.Request.Model,
 	}
+}
+
+// acceptedAt is when a batch was accepted, in unix ms, as its id tells: more exactly
+// than the batch object, whose seconds many may share. It is 0, before all others,
+// for an id that tells nothing.
+func acceptedAt(id string) int64 {
+	at, ok := openai.TimeOf(strings.TrimPrefix(id, openai.PrefixBatch))
+	if !ok {
+		return 0
+	}
+	return at.UnixMilli()
 }
 
 // refuser stands in for a provider when requests are not to be made.

@@ -43,6 +43,7 @@ type lane struct {
 	namer    results.Namer
 	engine   *engine.Engine
 	places   places
+	accepted int64 // see acceptedAt
 
 	turn     chan struct{} // to speak to the ledger
 	begun    chan struct{} // closed when the ledger has answered for the first time
@@ -61,7 +62,7 @@ func newLane(ctx context.Context, a *Activities, in WorkInput) *lane {
 	info := activity.GetInfo(ctx)
 	attempt := int(info.Attempt)
 	l := &lane{
-		a: a, in: in, ledger: newLedgerClient(ctx, in.Lane), namer: results.NewNamer(in.Run.Batch),
+		a: a, in: in, ledger: newLedgerClient(ctx, in.Lane), namer: results.NewNamer(in.Run.Batch), accepted: acceptedAt(in.Run.Batch),
 		turn: make(chan struct{}, 1), begun: make(chan struct{}), told: make(chan struct{}, 1),
 	}
 	l.settings.Store(&ledger.Settings{Hands: in.Hands, Queue: in.Options.Queue, Priority: in.Options.CallPriority()})

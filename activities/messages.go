@@ -106,8 +106,6 @@ type WorkInput struct {
 	Options     batch.Options   `json:"options"`
 	Lane        int             `json:"lane"`
 	Hands       int             `json:"hands"`
-	// Accepted is when the batch was, in unix seconds.
-	Accepted int64 `json:"accepted,omitempty"`
 	// Unmade, if set, makes the lane call nothing: every request that has no
 	// result yet gets this error.
 	Unmade *Unmade `json:"unmade,omitempty"`

@@ -68,7 +68,7 @@ func (b *batchRun) openLane(in activities.WorkInput) {
 func (b *batchRun) workInput(hands int) activities.WorkInput {
 	in := activities.WorkInput{
 		Run: b.in.Run, InputFileID: b.object.InputFileID, Endpoint: b.object.Endpoint, Options: b.object.Headrace.Options,
-		Lane: b.ledger.OpenLane(hands), Hands: hands, Accepted: b.object.CreatedAt,
+		Lane: b.ledger.OpenLane(hands), Hands: hands,
 	}
 	if b.sweeping {
 		in.Unmade = unmade(b.why)

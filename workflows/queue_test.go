@@ -183,12 +183,12 @@ func TestTheWireOfQueuesStaysAsItIs(t *testing.T) {
 		"nudge":  activities.NudgeInput{Subject: "queue_name"},
 		"change": queue.Replace(settings),
 		"request": queue.Request{
-			Worker: "w", Label: "l", Lease: 1, Grant: 2, InFlight: counts, Waiting: counts, Oldest: 3, First: 4, FirstClass: queue.Batch,
+			Worker: "w", Label: "l", Lease: 1, Grant: 2, InFlight: counts, Waiting: counts, Oldest: 3, First: 4, FirstOrder: 10, FirstClass: queue.Batch,
 			Weight: 5, Requests: 6, Tokens: 7, Need: 8, Used: 9, Closings: []queue.Closing{closing}, Leaving: true,
 		},
 		"grant": queue.Grant{
 			Lease: 1, Number: 2, Settings: settings, Permits: 3, Requests: 4, Tokens: 5, RequestRate: 6, TokenRate: 7, TTL: 8, RenewAfter: 9,
-			Confirm: true, Before: 10, BeforeClass: queue.Batch, Closings: []queue.Closing{closing},
+			Confirm: true, Before: 10, BeforeOrder: 11, BeforeClass: queue.Batch, Closings: []queue.Closing{closing},
 		},
 		"input": workflows.QueueInput{Name: "name", Books: &queue.Allocator{
 			Name: "name", Settings: settings, Revision: 1, Now: 2, Opened: 3, Share: 4, ShareAt: 5, Cut: 6, Nudges: []string{"w"},
@@ -196,7 +196,7 @@ func TestTheWireOfQueuesStaysAsItIs(t *testing.T) {
 			Closed: []queue.Closed{{Provider: "p", Message: "m", Since: 1, Until: 2}}, Past: queue.Past{{At: 1, Requests: 2, Tokens: 3}},
 			Leases: []queue.Lease{{
 				Number: 1, Worker: "w", Label: "l", Expires: 2, Grant: 3, Granted: 4, Charged: 5, Revision: 6, InFlight: counts, Waiting: counts,
-				Oldest: 7, First: 8, FirstClass: queue.Batch, Weight: 9, Need: 10, Nudged: true,
+				Oldest: 7, First: 8, FirstOrder: 11, FirstClass: queue.Batch, Weight: 9, Need: 10, Nudged: true,
 				Requests: queue.Budget{Granted: 1, Spent: 2}, Tokens: queue.Budget{Granted: 3, Spent: 4},
 			}},
 		}},

@@ -157,7 +157,7 @@ func (l *line) before(a, b *flow, now time.Time) bool {
 		cmp.Compare(l.share(a, now), l.share(b, now)),
 		cmp.Compare(a.served.now(now), b.served.now(now)),
 		cmp.Compare(x.t.Accepted, y.t.Accepted),
-		cmp.Compare(a.key.flow, b.key.flow),
+		older(a.key.flow, b.key.flow),
 	) < 0
 }
 
@@ -166,12 +166,21 @@ func (l *line) share(f *flow, now time.Time) float64 {
 	return l.projects[f.key.project].now(now) / float64(l.settings.Weight(f.key.project))
 }
 
+// older is less than zero if the first of two runs is the older one: names of runs
+// sort newest first.
+func older(x, y string) int { return cmp.Compare(y, x) }
+
 // sequence is the order of calls in a sequential queue.
 func sequence(x, y *waiter) int {
 	return cmp.Or(
 		cmp.Compare(queue.ClassOf(x.t.Priority), queue.ClassOf(y.t.Priority)),
-		cmp.Compare(x.t.Accepted, y.t.Accepted), cmp.Compare(x.t.Flow, y.t.Flow), cmp.Compare(x.t.Order, y.t.Order),
+		cmp.Compare(x.t.Accepted, y.t.Accepted), older(x.t.Flow, y.t.Flow), cmp.Compare(x.t.Order, y.t.Order),
 	)
+}
+
+// turn is the call's place among those of other workers.
+func (w *waiter) turn() queue.Turn {
+	return queue.Turn{Class: queue.ClassOf(w.t.Priority), Accepted: w.t.Accepted, Order: w.t.Order}
 }
 
 // settleTime is how long a call of a sequential queue waits at least, so that one
@@ -183,9 +192,9 @@ func (l *line) inTurn(w *waiter, now time.Time) time.Duration {
 	if early := settleTime - now.Sub(w.joined); early > 0 && now.UnixMilli()-w.t.Accepted < settleTime.Milliseconds() {
 		return early
 	}
-	class := queue.ClassOf(w.t.Priority)
-	before := l.lease.grant.Before
-	if before > 0 && cmp.Or(cmp.Compare(l.lease.grant.BeforeClass, class), cmp.Compare(before, w.t.Accepted)) < 0 {
+	g := &l.lease.grant
+	before := queue.Turn{Class: g.BeforeClass, Accepted: g.Before, Order: g.BeforeOrder}
+	if g.Before > 0 && before.Compare(w.turn()) < 0 {
 		l.lease.yields = true // somebody else's turn: ask, and give the permit up
 		return never
 	}

@@ -21,7 +21,8 @@ type Ticket struct {
 	Provider string
 	Project  string
 	// Flow is the run that the call belongs to: calls of one are in order, and
-	// flows of a project are served fairly.
+	// flows of a project are served fairly. Of two that were accepted together the
+	// one whose name sorts last is first, since names sort newest first.
 	Flow     string
 	Priority int   // larger first; below zero are batches
 	Accepted int64 // when, in unix ms

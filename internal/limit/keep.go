@@ -225,7 +225,8 @@ func (l *line) request() queue.Request {
 		Requests: ls.requests, Tokens: ls.tokens, Need: ls.need, Used: ls.used, Closings: l.closings,
 	}
 	if first := l.first(); first != nil {
-		r.First, r.FirstClass = first.t.Accepted, queue.ClassOf(first.t.Priority)
+		turn := first.turn()
+		r.First, r.FirstOrder, r.FirstClass = turn.Accepted, turn.Order, turn.Class
 	}
 	return r
 }

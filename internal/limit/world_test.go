@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -215,6 +216,17 @@ func (w *world) serve(ctx context.Context, body string) error {
 		return nil
 	}
 	return answer(body)
+}
+
+// notes has the provider note the numbers that calls have for a body.
+func (w *world) notes() *[]int {
+	order := new([]int)
+	w.answer = func(body string) error {
+		n, err := strconv.Atoi(body)
+		*order = append(*order, n)
+		return err
+	}
+	return order
 }
 
 // crash kills a process: its calls end at once, and nobody hears of it.

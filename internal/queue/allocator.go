@@ -51,6 +51,7 @@ type Lease struct {
 	Waiting    Counts `json:"waiting"`
 	Oldest     int64  `json:"oldest,omitempty"`
 	First      int64  `json:"first,omitempty"`
+	FirstOrder int64  `json:"first_order,omitempty"`
 	FirstClass Class  `json:"first_class,omitempty"`
 	Weight     int64  `json:"weight,omitempty"`
 	Need       int64  `json:"need,omitempty"`
@@ -173,7 +174,7 @@ func (a *Allocator) find(number int64) *Lease {
 // book writes down what a worker says of itself.
 func (a *Allocator) book(l *Lease, r Request) {
 	l.Label, l.InFlight, l.Waiting, l.Weight, l.Need = r.Label, r.InFlight, r.Waiting, r.Weight, r.Need
-	l.Oldest, l.First, l.FirstClass = r.Oldest, r.First, r.FirstClass
+	l.Oldest, l.First, l.FirstOrder, l.FirstClass = r.Oldest, r.First, r.FirstOrder, r.FirstClass
 	if r.Lease != l.Number { // a new lease
 		l.Charged = r.InFlight.All()
 		a.Past.add(a.Now, 0, r.Used)

@@ -213,6 +213,31 @@ func TestASequentialQueueServesInOrderOfAcceptance(t *testing.T) {
 	require.EqualValues(t, 100, g.Before, "of the next calls only those before a's are b's to make")
 }
 
+func TestASequentialQueueServesWhatWasAcceptedTogetherInItsOrder(t *testing.T) {
+	t.Parallel()
+	d := open(queue.Settings{Concurrency: 1})
+	a, b := d.client("a"), d.client("b")
+	a.request.First, a.request.FirstOrder = 100, 256
+	b.request.First, b.request.FirstOrder = 100, 0
+	require.EqualValues(t, 1, a.waits(3, 0).Permits)
+	require.Zero(t, b.waits(3, 0).Permits)
+	require.Equal(t, []string{"a"}, d.TakeNudges())
+	g := a.waits(3, 0)
+	require.Zero(t, g.Permits, "b's come first")
+	require.EqualValues(t, 100, g.Before)
+	require.Zero(t, g.BeforeOrder)
+	a.waits(3, 0)
+	g = b.waits(3, 0)
+	require.EqualValues(t, 1, g.Permits)
+	require.EqualValues(t, 256, g.BeforeOrder, "of the next calls only those before a's are b's to make")
+
+	a.request.FirstClass = queue.Batch
+	b.request.FirstOrder = 512
+	b.waits(3, 0)
+	a.waits(3, 0)
+	require.EqualValues(t, 1, b.waits(3, 0).Permits, "somebody waits for b's calls")
+}
+
 func TestAWorkerThatLeavesGivesBackWhatItHasNotSpent(t *testing.T) {
 	t.Parallel()
 	d := open(queue.Settings{RPM: 6000, TPM: 600_000})

@@ -1,5 +1,7 @@
 package queue
 
+import "cmp"
+
 // Class tells calls that somebody waits for from those of batches.
 type Class int
 
@@ -40,6 +42,19 @@ func (c Counts) Plus(o Counts) Counts {
 // All is the number of calls of both classes.
 func (c Counts) All() int64 { return c.Interactive + c.Batch }
 
+// Turn is the place of a call in a sequential queue: that of its class, of when it
+// was accepted, in unix ms, and of its number in what was accepted with it.
+type Turn struct {
+	Class           Class
+	Accepted, Order int64
+}
+
+// Compare is less than zero if the call goes before the other. Two calls that were
+// accepted in one millisecond, each apart, may be equal: either may go first.
+func (t Turn) Compare(o Turn) int {
+	return cmp.Or(cmp.Compare(t.Class, o.Class), cmp.Compare(t.Accepted, o.Accepted), cmp.Compare(t.Order, o.Order))
+}
+
 // Request is what a worker says to a queue: how it stands and what it needs. One
 // request of a worker is under way at a time. It may be sent again, also after
 // its answer was lost.
@@ -57,9 +72,10 @@ type Request struct {
 	Waiting  Counts `json:"waiting"`
 	// Oldest is for how long the call has waited that waits longest, in ms.
 	Oldest int64 `json:"oldest,omitempty"`
-	// First is when the call was accepted that is next in order, in unix ms, and
-	// FirstClass its class.
+	// First is when the call was accepted that is next in order, in unix ms,
+	// FirstOrder its place in what was accepted with it, and FirstClass its class.
 	First      int64 `json:"first,omitempty"`
+	FirstOrder int64 `json:"first_order,omitempty"`
 	FirstClass Class `json:"first_class,omitempty"`
 	// Weight is the sum of the weights of the projects whose calls wait; 0 is 1.
 	Weight int64 `json:"weight,omitempty"`
@@ -118,8 +134,10 @@ type Grant struct {
 	// there are permits: somebody waits for those that are given up.
 	Confirm bool `json:"confirm,omitempty"`
 	// Before is set in a sequential queue: another worker's next call, accepted at
-	// that time, goes before those accepted later. BeforeClass is its class.
+	// that time, goes before those that come after it in order. BeforeOrder and
+	// BeforeClass are its place and its class, see Request.First.
 	Before      int64 `json:"before,omitempty"`
+	BeforeOrder int64 `json:"before_order,omitempty"`
 	BeforeClass Class `json:"before_class,omitempty"`
 
 	Closings []Closing `json:"closings,omitempty"`

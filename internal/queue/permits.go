@@ -26,7 +26,7 @@ func (a *Allocator) permit(l *Lease, g *Grant) {
 	g.Confirm = l.Charged > l.Granted && a.unmet(targets) > 0
 	if a.Settings.Sequential() {
 		if next := a.next(l.Number); next != nil {
-			g.Before, g.BeforeClass = next.First, next.FirstClass
+			g.Before, g.BeforeOrder, g.BeforeClass = next.First, next.FirstOrder, next.FirstClass
 		}
 	}
 }
@@ -146,6 +146,9 @@ func (a *Allocator) byWait() []int {
 	return order
 }
 
+// turn is that of the worker's next call.
+func (l *Lease) turn() Turn { return Turn{Class: l.FirstClass, Accepted: l.First, Order: l.FirstOrder} }
+
 // next is the lease other than one whose call is the next of a sequential queue,
 // nil if none waits elsewhere.
 func (a *Allocator) next(except int64) *Lease {
@@ -155,7 +158,7 @@ func (a *Allocator) next(except int64) *Lease {
 		if l.Number == except || l.Waiting.All() == 0 {
 			continue
 		}
-		if next == nil || cmp.Or(cmp.Compare(l.FirstClass, next.FirstClass), cmp.Compare(l.First, next.First)) < 0 {
+		if next == nil || l.turn().Compare(next.turn()) < 0 {
 			next = l
 		}
 	}
