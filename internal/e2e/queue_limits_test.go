@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -77,7 +78,8 @@ func (s *system) inQueue(t *testing.T, queue string, n int, what string) []strin
 func (s *system) waits(t *testing.T, queue string, n int64) {
 	t.Helper()
 	poll(t, fmt.Sprintf("%d calls to wait in %s", n, queue), func() bool {
-		return s.queue(t, http.MethodGet, queue, "").Get("waiting.interactive").Int() == n
+		waiting := s.queue(t, http.MethodGet, queue, "").Get("waiting")
+		return waiting.Get("interactive").Int()+waiting.Get("batch").Int() == n
 	})
 }
 
@@ -135,6 +137,46 @@ func TestASequentialQueueKeepsItsOrderThroughPausesAndDeaths(t *testing.T) {
 		s.completed(t, id)
 	}
 	prompts, _ = up.seen()
+	require.Equal(t, expected, prompts)
+}
+
+// TestASequentialQueueRunsBatchesOfOneSecondInTurn has lanes of several batches, in
+// two workers, and a group of tasks whose parts are in both.
+func TestASequentialQueueRunsBatchesOfOneSecondInTurn(t *testing.T) {
+	t.Parallel()
+	const batches, lines, tasks = 5, 4, 300
+	up := newScript(t)
+	c, s := taskCluster(t, nil)
+	s.queue(t, http.MethodPut, "line", `{"concurrency":1,"paused":true}`)
+	c.worker(up.url)
+	c.worker(up.url)
+	var files, ids, expected []string
+	for i := range batches {
+		var input []string
+		for j := range lines {
+			input = append(input, request(fmt.Sprint(j), fmt.Sprintf("Batch %d, %d", i, j), ""))
+		}
+		files = append(files, s.upload(t, strings.Join(input, "\n")))
+	}
+	for i, file := range files {
+		ids = append(ids, s.create(t, file, `,"headrace":{"queue":"line","priority":"interactive"}`))
+		for j := range lines {
+			expected = append(expected, fmt.Sprintf("Batch %d, %d", i, j))
+		}
+	}
+	group := s.inQueue(t, "line", tasks, "Task")
+	for i := range tasks {
+		expected = append(expected, fmt.Sprintf("Task %d", i))
+	}
+	s.waits(t, "line", batches*lines+tasks)
+	s.queue(t, http.MethodPatch, "line", `{"paused":false}`)
+	for _, id := range ids {
+		s.until(t, id, "completed")
+	}
+	for _, id := range group {
+		s.completed(t, id)
+	}
+	prompts, _ := up.seen()
 	require.Equal(t, expected, prompts)
 }
 
