@@ -189,7 +189,7 @@ func (g *Gate) Leave(p *Pass, err error, usage openai.Usage) (counts bool) {
 		counts = outcome.counts
 		if outcome.closed > 0 {
 			e := err.(*llm.Error) //nolint:errorlint,forcetypeassert // only these close
-			l.report(queue.Closing{Provider: p.provider, Message: e.Message, For: outcome.closed.Milliseconds()})
+			l.report(closing{provider: p.provider, message: e.Message, since: now, until: now.Add(outcome.closed)})
 		}
 	}
 	if l.waiting.All() > 0 {

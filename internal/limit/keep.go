@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/headrace/headrace/internal/queue"
@@ -27,11 +28,33 @@ const (
 	nothingDue = time.Hour
 )
 
+// closing is what a provider asked for. It may be long before that can be said.
+type closing struct {
+	provider, message string
+	since, until      time.Time
+}
+
 // report notes what a provider asked for, so that others hear of it.
-func (l *line) report(c queue.Closing) {
+func (l *line) report(c closing) {
 	if l.kept {
 		l.closings = append(l.closings, c)
 	}
+}
+
+// prune lets go of closings that are over before anybody could be told.
+func (l *line) prune(now time.Time) {
+	l.closings = slices.DeleteFunc(l.closings, func(c closing) bool { return !now.Before(c.until) })
+}
+
+// reports are the closings in the words of requests.
+func (l *line) reports(now time.Time) []queue.Closing {
+	var reports []queue.Closing
+	for _, c := range l.closings {
+		reports = append(reports, queue.Closing{
+			Provider: c.provider, Message: c.message, For: c.until.Sub(now).Milliseconds(), Age: now.Sub(c.since).Milliseconds(),
+		})
+	}
+	return reports
 }
 
 // maybeAsk wakes whoever asks for leases if there is something to ask for.
@@ -115,6 +138,7 @@ func (l *line) step(nudged bool) (time.Duration, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
+	l.prune(now)
 	if l.lease.over(now, abortMargin) {
 		l.lease.end()
 		l.pump()
@@ -218,11 +242,12 @@ func millis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecon
 
 // request is how the line stands.
 func (l *line) request() queue.Request {
-	ls := &l.lease
+	ls, now := &l.lease, time.Now()
+	l.prune(now)
 	r := queue.Request{
 		Worker: l.gate.o.Worker, Label: l.gate.o.Label, Lease: ls.number, Grant: ls.grant.Number,
-		InFlight: l.inFlight, Waiting: l.waiting, Oldest: l.oldest(time.Now()).Milliseconds(), Weight: l.weight(),
-		Requests: ls.requests, Tokens: ls.tokens, Need: ls.need, Used: ls.used, Closings: l.closings,
+		InFlight: l.inFlight, Waiting: l.waiting, Oldest: l.oldest(now).Milliseconds(), Weight: l.weight(),
+		Requests: ls.requests, Tokens: ls.tokens, Need: ls.need, Used: ls.used, Closings: l.reports(now),
 	}
 	if first := l.first(); first != nil {
 		turn := first.turn()

@@ -34,7 +34,7 @@ type line struct {
 	had       bool // there has been a lease
 	kick      chan struct{}
 	idleSince time.Time
-	closings  []queue.Closing // not yet reported
+	closings  []closing // not yet reported
 }
 
 // blocked is why nobody is let in although calls wait.

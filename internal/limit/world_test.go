@@ -30,6 +30,8 @@ type world struct {
 	asks    int
 	lossy   bool
 	instant bool // the network takes no time
+	fails   int  // of the next asks
+	told    []queue.Closing
 
 	inFlight, peak, started int
 	answer                  func(body string) error // of the provider; nil is a success
@@ -78,10 +80,11 @@ func (m *member) Lease(ctx context.Context, name string, r queue.Request) (queue
 		return queue.Grant{}, err
 	}
 	w.mu.Lock()
-	if w.lossy && w.rng.IntN(12) == 0 {
+	if w.fails--; w.fails >= 0 || w.lossy && w.rng.IntN(12) == 0 {
 		w.mu.Unlock()
 		return queue.Grant{}, errCut
 	}
+	w.told = append(w.told, r.Closings...)
 	g := w.books.Ask(w.clock(), r)
 	if w.lossy && w.rng.IntN(12) == 0 {
 		g = w.books.Ask(w.clock(), r)
@@ -231,6 +234,13 @@ func (w *world) notes() *[]int {
 
 // crash kills a process: its calls end at once, and nobody hears of it.
 func (w *world) crash(m *member) { m.kill() }
+
+// asked is how often the allocator was.
+func (w *world) asked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asks
+}
 
 // count reads what the provider has seen.
 func (w *world) count() (inFlight, peak, started int) {
