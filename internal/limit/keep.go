@@ -111,29 +111,29 @@ func (l *line) keep() {
 	defer stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	nudged := true // at first, and whenever somebody says so
+	ask := true // at first, and whenever somebody says so, until an answer has come
 	for {
 		select {
 		case <-g.ctx.Done():
 			l.leave()
 			return
 		case <-nudges:
-			nudged = true
+			ask = true
 		case <-l.kick:
 		case <-timer.C:
 		}
-		wait, ok := l.step(nudged)
+		wait, ok := l.step(&ask)
 		if !ok {
 			return
 		}
-		nudged = false
 		timer.Reset(wait)
 	}
 }
 
-// step does what is due, and returns when something is due again. It returns false
-// when the lease is given back and nobody waits.
-func (l *line) step(nudged bool) (time.Duration, bool) {
+// step does what is due, and returns when something is due again. If ask is set it
+// asks in any case, and unsets it when the answer is there. It returns false when the
+// lease is given back and nobody waits.
+func (l *line) step(ask *bool) (time.Duration, bool) {
 	g := l.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -151,12 +151,13 @@ func (l *line) step(nudged bool) (time.Duration, bool) {
 		return 0, false
 	}
 	due := l.due(now)
-	if !nudged && due > 0 {
+	if !*ask && due > 0 {
 		return due, true
 	}
 	if !l.ask() {
 		return failPause, true
 	}
+	*ask = false
 	return max(l.due(time.Now()), spacing), true
 }
 

@@ -57,3 +57,21 @@ func TestACoolDownThatIsOverIsNotTold(t *testing.T) {
 		require.Empty(w, w.told)
 	})
 }
+
+func TestANudgeIsHeardThoughTheFirstQuestionsFail(t *testing.T) {
+	inWorld(t, queue.Settings{}, func(w *world) {
+		m := w.join(w.ctx, "m", 0)
+		w.takes = func() time.Duration { return 10 * time.Second }
+		go m.call(w.ctx, limit.Ticket{Queue: "q"})
+		time.Sleep(time.Second)
+		w.mu.Lock()
+		w.fails = 3
+		w.mu.Unlock()
+		w.set(queue.Change{Paused: new(true)})
+		time.Sleep(time.Second)
+		require.True(w, m.Settings("q").Paused)
+		asks := w.asked()
+		time.Sleep(time.Second)
+		require.Equal(w, asks, w.asked(), "once is enough")
+	})
+}
