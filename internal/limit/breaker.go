@@ -26,6 +26,8 @@ type callKey struct {
 	accepted, order int64
 }
 
+func (t *Ticket) key() callKey { return callKey{t.Flow, t.Accepted, t.Order} }
+
 // streak is failures in a row.
 type streak struct {
 	calls    int
@@ -87,7 +89,7 @@ func (l *line) probe(u *upstream) *waiter {
 				continue
 			}
 			if best == nil || cmp.Or(
-				cmp.Compare(u.hold.probed[w.key()], u.hold.probed[best.key()]),
+				cmp.Compare(u.hold.probed[w.t.key()], u.hold.probed[best.t.key()]),
 				cmp.Compare(best.t.Priority, w.t.Priority), cmp.Compare(w.t.Accepted, best.t.Accepted), cmp.Compare(w.t.Order, best.t.Order),
 			) < 0 {
 				best = w
@@ -96,5 +98,3 @@ func (l *line) probe(u *upstream) *waiter {
 	}
 	return best
 }
-
-func (w *waiter) key() callKey { return callKey{w.t.Flow, w.t.Accepted, w.t.Order} }

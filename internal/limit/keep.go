@@ -143,7 +143,7 @@ func (l *line) step(ask *bool) (time.Duration, bool) {
 		l.lease.end()
 		l.pump()
 	}
-	if l.unused(now) {
+	if left, idle := l.idle(now); idle && left == 0 && len(l.closings) == 0 {
 		return l.giveBack()
 	}
 	if l.lease.number == 0 && l.had && l.waiting.All() == 0 && len(l.closings) == 0 {
@@ -161,16 +161,17 @@ func (l *line) step(ask *bool) (time.Duration, bool) {
 	return max(l.due(time.Now()), spacing), true
 }
 
-// unused reports whether the lease should go back.
-func (l *line) unused(now time.Time) bool {
-	if l.waiting.All() > 0 || l.inFlight.All() > 0 || len(l.closings) > 0 || l.lease.number == 0 {
-		return false
+// idle reports whether there is a lease that no call uses, and for how long it is
+// kept still.
+func (l *line) idle(now time.Time) (left time.Duration, idle bool) {
+	if l.waiting.All() > 0 || l.inFlight.All() > 0 || l.lease.number == 0 {
+		return 0, false
 	}
-	idle := idleAfter
+	after := idleAfter
 	if l.lease.unlimited {
-		idle = idleAfterUnlimited
+		after = idleAfterUnlimited
 	}
-	return now.Sub(l.idleSince) >= idle
+	return max(l.idleSince.Add(after).Sub(now), 0), true
 }
 
 // due is how long until the line should ask, or look again.
@@ -183,20 +184,16 @@ func (l *line) due(now time.Time) time.Duration {
 		}
 		return due
 	}
-	due = ls.renewed.Add(time.Duration(ls.grant.RenewAfter) * time.Millisecond).Sub(now)
+	due = ls.renewed.Add(millis(ls.grant.RenewAfter)).Sub(now)
 	if soon := l.urgent(); soon > 0 {
 		due = min(due, ls.renewed.Add(soon).Sub(now))
 	}
 	if !ls.unlimited {
-		end := ls.sent.Add(time.Duration(ls.grant.TTL)*time.Millisecond - abortMargin)
+		end := ls.sent.Add(millis(ls.grant.TTL) - abortMargin)
 		due = min(due, max(end.Sub(now), time.Millisecond))
 	}
-	if l.waiting.All() == 0 && l.inFlight.All() == 0 {
-		idle := idleAfter
-		if ls.unlimited {
-			idle = idleAfterUnlimited
-		}
-		due = min(due, max(l.idleSince.Add(idle).Sub(now), time.Millisecond))
+	if left, idle := l.idle(now); idle {
+		due = min(due, max(left, time.Millisecond))
 	}
 	return max(due, 0)
 }
@@ -210,7 +207,7 @@ func (l *line) ask() bool {
 	l.closings, l.lease.used = nil, 0
 	timeout := askTimeout
 	if !l.lease.unlimited && l.lease.number != 0 { // be back when the lease ends
-		timeout = min(timeout, time.Until(l.lease.sent)+time.Duration(l.lease.grant.TTL)*time.Millisecond-abortMargin)
+		timeout = min(timeout, time.Until(l.lease.sent)+millis(l.lease.grant.TTL)-abortMargin)
 	}
 	sent := time.Now()
 	g.mu.Unlock()

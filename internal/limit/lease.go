@@ -76,7 +76,7 @@ func (ls *lease) paced() batch.Reason {
 }
 
 // affords is how long a call that costs so many tokens has to wait, 0 or never.
-func (ls *lease) affords(_ time.Time, cost int64) time.Duration {
+func (ls *lease) affords(cost int64) time.Duration {
 	if ls.unlimited || ls.grant.Tokens == queue.NoLimit {
 		return 0
 	}
@@ -142,7 +142,7 @@ func (ls *lease) over(now time.Time, margin time.Duration) bool {
 	if ls.unlimited || ls.number == 0 {
 		return false
 	}
-	ttl := time.Duration(ls.grant.TTL)*time.Millisecond - margin
+	ttl := millis(ls.grant.TTL) - margin
 	return now.Sub(ls.sent) >= ttl || now.Round(0).Sub(ls.sent.Round(0)) >= ttl
 }
 

@@ -90,7 +90,7 @@ func (l *line) enter(t *Ticket) (Pass, bool) {
 // admit books a call as in flight.
 func (l *line) admit(t *Ticket, u *upstream, tokens int64) Pass {
 	p := Pass{
-		line: l, up: u, key: callKey{t.Flow, t.Accepted, t.Order}, class: queue.ClassOf(t.Priority), provider: t.Provider, bounded: t.Bounded,
+		line: l, up: u, key: t.key(), class: queue.ClassOf(t.Priority), provider: t.Provider, bounded: t.Bounded,
 		model: t.Model, bytes: len(t.Body), reserved: tokens, generation: l.lease.number,
 	}
 	if u != nil {
@@ -219,7 +219,7 @@ func (l *line) pump() {
 		if w.cost == 0 && l.settings.TPM > 0 { // it came before the limit
 			w.cost = l.gate.estimate(&w.t)
 		}
-		if wait := l.lease.affords(now, w.cost); wait != 0 {
+		if wait := l.lease.affords(w.cost); wait != 0 {
 			l.block(now, batch.TokenLimit, wait)
 			return
 		}
