@@ -72,6 +72,8 @@ const (
 	RequestLimit Reason = "request_limit"
 	// TokenLimit: the queue's tokens per minute are used up.
 	TokenLimit Reason = "token_limit"
+	// QueueCrowded: more calls wait in the queue than one worker holds.
+	QueueCrowded Reason = "queue_crowded"
 	// QueueUnavailable: nobody can tell what the queue allows.
 	QueueUnavailable Reason = "queue_unavailable"
 )

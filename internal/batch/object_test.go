@@ -67,10 +67,11 @@ func TestReasonsAreSpelledAsClientsKnowThem(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []batch.Reason{
 		"rate_limited", "unreachable", "refused", "exhausted", "storage_failing",
-		"paused", "concurrency_limit", "request_limit", "token_limit", "provider_failing", "queue_unavailable",
+		"paused", "concurrency_limit", "request_limit", "token_limit", "provider_failing", "queue_crowded", "queue_unavailable",
 	}, []batch.Reason{
 		batch.RateLimited, batch.Unreachable, batch.Refused, batch.Exhausted, batch.StorageFailing,
-		batch.Paused, batch.ConcurrencyLimit, batch.RequestLimit, batch.TokenLimit, batch.ProviderFailing, batch.QueueUnavailable,
+		batch.Paused, batch.ConcurrencyLimit, batch.RequestLimit, batch.TokenLimit, batch.ProviderFailing, batch.QueueCrowded,
+		batch.QueueUnavailable,
 	})
 }
 

@@ -180,9 +180,10 @@ func (t *trip) enter(l *leg) (*limit.Pass, error) {
 	}
 }
 
-// waitsFor reports whether the call waits for a target that is closed.
+// waitsFor reports whether the call waits for a target that is closed. A queue whose
+// line is long is no reason to go elsewhere.
 func (t *trip) waitsFor(l *leg, state limit.State) bool {
-	return l == &t.legs[0] && !t.fallback.For(state.Kind.String())
+	return l == &t.legs[0] && (state.Crowded || !t.fallback.For(state.Kind.String()))
 }
 
 // await waits for a target as a call does that has no other one.

@@ -95,6 +95,9 @@ type ClosedError struct{ State }
 
 // Error implements the error interface.
 func (e *ClosedError) Error() string {
+	if e.Crowded {
+		return "the queue takes no more calls: " + e.Message
+	}
 	return fmt.Sprintf("the provider takes no calls: %s: %s", e.Kind, e.Message)
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/internal/batch"
-	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/queue"
 )
@@ -141,9 +140,7 @@ func (l *line) join(t *Ticket) (*waiter, error) {
 			return nil, &ClosedError{u.state(now)}
 		}
 		if l.waiting.All() >= longestLine {
-			return nil, &ClosedError{State{
-				Kind: llm.Throttled, Message: "the line of the queue is long", Since: now, Until: now.Add(crowdedFor),
-			}}
+			return nil, &ClosedError{l.crowded(now)}
 		}
 	}
 	w := &waiter{t: *t, line: l, up: u, joined: now, ready: make(chan struct{})}
@@ -155,6 +152,14 @@ func (l *line) join(t *Ticket) (*waiter, error) {
 	l.pump()
 	l.maybeAsk()
 	return w, nil
+}
+
+// crowded is why an impatient call cannot join.
+func (l *line) crowded(now time.Time) State {
+	return State{
+		Crowded: true, Since: now, Until: now.Add(crowdedFor),
+		Message: fmt.Sprintf("More than %d calls wait in the queue %s on one worker. The call comes back by itself and keeps its place.", longestLine, l.name),
+	}
 }
 
 // wait waits to be let in.

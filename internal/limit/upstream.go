@@ -40,8 +40,11 @@ type hold struct {
 
 // State says why a provider takes no calls. The zero State is an open one.
 type State struct {
+	// Crowded says that it is not the provider which takes no calls but the line of
+	// the queue: then Kind means nothing.
+	Crowded bool
 	Kind    llm.Kind
-	Message string // the provider's
+	Message string // the provider's, unless Crowded
 	Since   time.Time
 	Until   time.Time // zero if nobody can tell
 }
@@ -58,6 +61,10 @@ func (s State) WaitingOn() *batch.WaitingOn {
 	if !s.Until.IsZero() {
 		until := s.Until.Unix()
 		w.Until = &until
+	}
+	if s.Crowded {
+		w.Reason = batch.QueueCrowded
+		return w
 	}
 	switch s.Kind {
 	case llm.Throttled:
