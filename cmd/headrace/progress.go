@@ -129,12 +129,18 @@ func waitingFor(o batch.Object) string {
 		return ""
 	}
 	what := map[batch.Reason]string{
-		batch.RateLimited:    "rate limited by the provider",
-		batch.Unreachable:    "waiting for the provider, which cannot be reached",
-		batch.Refused:        "held: the provider refuses the key",
-		batch.Exhausted:      "held: the provider's quota is used up",
-		batch.StorageFailing: "waiting: results cannot be written",
-		batch.Paused:         "paused",
+		batch.RateLimited:      "rate limited by the provider",
+		batch.Unreachable:      "waiting for the provider, which cannot be reached",
+		batch.ProviderFailing:  "waiting for the provider, which fails every call",
+		batch.Refused:          "held: the provider refuses the key",
+		batch.Exhausted:        "held: the provider's quota is used up",
+		batch.StorageFailing:   "waiting: results cannot be written",
+		batch.Paused:           "paused",
+		batch.ConcurrencyLimit: "at the limit of the queue",
+		batch.RequestLimit:     "at the limit of the queue",
+		batch.TokenLimit:       "at the limit of the queue",
+		batch.QueueCrowded:     "waiting for a place in the queue",
+		batch.QueueUnavailable: "waiting for the queue",
 	}[w.Reason]
 	return what + ": " + w.Message
 }

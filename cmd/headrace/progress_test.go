@@ -112,7 +112,10 @@ func TestWhatABatchWaitsForIsToldAtOnceAndOnce(t *testing.T) {
 func TestEveryReasonToWaitHasItsWords(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, waitingFor(batch.Object{}))
-	for _, reason := range []batch.Reason{batch.RateLimited, batch.Unreachable, batch.Refused, batch.Exhausted, batch.StorageFailing, batch.Paused} {
+	for _, reason := range []batch.Reason{
+		batch.RateLimited, batch.Unreachable, batch.ProviderFailing, batch.Refused, batch.Exhausted, batch.StorageFailing, batch.Paused,
+		batch.ConcurrencyLimit, batch.RequestLimit, batch.TokenLimit, batch.QueueCrowded, batch.QueueUnavailable,
+	} {
 		o := batch.Object{Headrace: batch.Extension{WaitingOn: &batch.WaitingOn{Reason: reason, Message: "why"}}}
 		require.Regexp(t, `^\w.*: why$`, waitingFor(o), reason)
 	}
