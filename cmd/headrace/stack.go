@@ -146,18 +146,18 @@ const (
 	drainTimeout  = 5 * time.Second
 )
 
-// abandonedAfter is the age from which on an unfinished upload is taken for one
+// abandonedAfter is the age from which on an unfinished write is taken for one
 // whose process was killed.
 const abandonedAfter = 24 * time.Hour
 
-// tidyUploads deletes abandoned uploads in the background.
-func (s *stack) tidyUploads(ctx context.Context) {
+// tidyStore deletes what killed processes left in the store, in the background.
+func (s *stack) tidyStore(ctx context.Context) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := s.store.DeleteAbandonedUploads(ctx, abandonedAfter); err != nil && ctx.Err() == nil {
-			s.logger.Warn("delete abandoned uploads", "error", err)
+		if err := s.store.DeleteLeftovers(ctx, abandonedAfter); err != nil && ctx.Err() == nil {
+			s.logger.Warn("delete leftovers of killed processes", "error", err)
 		}
 	}()
 	s.onStop(func(context.Context) {
@@ -168,7 +168,7 @@ func (s *stack) tidyUploads(ctx context.Context) {
 
 // serve starts the API on a listener and returns its URL, without /v1.
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
-	s.tidyUploads(ctx)
+	s.tidyStore(ctx)
 	o := api.Options{
 		Temporal: s.temporal, Store: s.store, Logger: s.logger, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
 		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},

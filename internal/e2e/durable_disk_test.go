@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -141,4 +142,31 @@ func TestABatchOutlivesAFullDiskThatTemporalShares(t *testing.T) {
 	answers, _ := requireEach(t, url, o, fullDiskBatch)
 	require.Len(t, answers, fullDiskBatch)
 	w.requireRepeatedAtMost(allowed, fullDiskBatch)
+}
+
+// TestWhatKilledProcessesLeftInTheStoreIsDeletedWhenTheAPIStarts finds files as
+// writes leave them that were cut off by a kill.
+func TestWhatKilledProcessesLeftInTheStoreIsDeletedWhenTheAPIStarts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	leftover := func(key string, ago time.Duration) string {
+		path, at := filepath.Join(dir, "store", key), time.Now().Add(-ago)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte("half"), 0o600))
+		require.NoError(t, os.Chtimes(path, at, at))
+		return path
+	}
+	var old []string
+	for _, folder := range []string{"files/default/data/file-1", "batches/default/runs/batch_1/index", "tasks/default/00000/1-00.000000.results"} {
+		old = append(old, leftover(folder+".123.tmp", 25*time.Hour))
+	}
+	fresh := leftover("tasks/default/00000/2-00.000000.results.123.tmp", 23*time.Hour)
+	dev(t, dir, "http://127.0.0.1:1/v1")
+	for _, path := range old {
+		eventually(t, func() bool {
+			_, err := os.Stat(path)
+			return os.IsNotExist(err)
+		}, "%s is still there", path)
+	}
+	require.FileExists(t, fresh, "somebody may still write it")
 }

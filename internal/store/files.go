@@ -8,7 +8,6 @@ import (
 	"iter"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/headrace/headrace/internal/openai"
 )
@@ -17,12 +16,6 @@ import (
 // once SaveFile has been called.
 func (s *Store) CreateFileData(ctx context.Context, project, id string) (*Writer, error) {
 	return s.Create(ctx, fileDataKey(project, id))
-}
-
-// DeleteAbandonedUploads deletes what uploads left behind whose process was
-// killed more than age ago.
-func (s *Store) DeleteAbandonedUploads(ctx context.Context, age time.Duration) error {
-	return s.DeleteUnfinished(ctx, filesPrefix, age)
 }
 
 // SaveFile makes a file exist whose bytes or manifest were written before.

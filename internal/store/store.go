@@ -27,32 +27,35 @@ var ErrExists = errors.New("object exists")
 // Store keeps objects under keys. It is safe for concurrent use.
 type Store struct {
 	bucket *blob.Bucket
+	folder string // on this machine, "" if the store is none
 	dirs   syncedDirs
 }
 
 // Open opens the store at location: a folder's path or a file:// URL. The
 // folder is made if it is missing.
 func Open(ctx context.Context, location string) (*Store, error) {
-	bucket, err := openBucket(ctx, location)
+	bucket, folder, err := openBucket(ctx, location)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", location, err)
 	}
-	return &Store{bucket: bucket}, nil
+	return &Store{bucket: bucket, folder: folder}, nil
 }
 
-func openBucket(ctx context.Context, location string) (*blob.Bucket, error) {
+func openBucket(ctx context.Context, location string) (bucket *blob.Bucket, folder string, err error) {
 	if u, err := url.Parse(location); err == nil && u.Scheme != "" && u.Scheme != fileblob.Scheme {
-		return blob.OpenBucket(ctx, location)
+		bucket, err := blob.OpenBucket(ctx, location)
+		return bucket, "", err
 	}
-	dir, err := filepath.Abs(strings.TrimPrefix(location, fileblob.Scheme+"://"))
+	folder, err = filepath.Abs(strings.TrimPrefix(location, fileblob.Scheme+"://"))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	// Temporary files stand beside the final ones, so that the rename never
 	// crosses a file system.
-	return fileblob.OpenBucket(dir, &fileblob.Options{
+	bucket, err = fileblob.OpenBucket(folder, &fileblob.Options{
 		CreateDir: true, DirFileMode: 0o700, NoTempDir: true, Metadata: fileblob.MetadataDontWrite,
 	})
+	return bucket, folder, err
 }
 
 // Close releases the store.

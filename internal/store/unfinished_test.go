@@ -73,17 +73,3 @@ func TestAWriterWhoseTemporaryFileWasDeletedDoesNotCommit(t *testing.T) {
 	require.NotErrorIs(t, err, store.ErrNotFound)
 	b.requireNothing(t)
 }
-
-func TestAbandonedUploadsAreDeletedOnceTheyAreOld(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	f := b.upload(t)
-	const day = 24 * time.Hour
-	old := b.kill(t, "files/"+project+"/data/file-old", 2*day)
-	running := b.kill(t, "files/"+project+"/data/file-running", time.Hour)
-	require.NoError(t, b.DeleteAbandonedUploads(t.Context(), day))
-	require.NoFileExists(t, old)
-	require.FileExists(t, running)
-	_, err := b.File(t.Context(), project, f.ID)
-	require.NoError(t, err)
-}
