@@ -46,7 +46,7 @@ func TestACoolDownThatIsToldLateIsNoLonger(t *testing.T) {
 		state := other.State("q", "p")
 		require.WithinDuration(w, told.Add(20*time.Second), state.Until, time.Second)
 		require.WithinDuration(w, told, state.Since, time.Second)
-		require.Len(w, w.told, 1)
+		require.Len(w, w.reports(), 1)
 	})
 }
 
@@ -54,7 +54,7 @@ func TestACoolDownThatIsOverIsNotTold(t *testing.T) {
 	inWorld(t, queue.Settings{}, func(w *world) {
 		other, _ := w.throttledWhileCutOff(30 * time.Second)
 		require.False(w, other.State("q", "p").Closed())
-		require.Empty(w, w.told)
+		require.Empty(w, w.reports())
 	})
 }
 

@@ -242,6 +242,13 @@ func (w *world) asked() int {
 	return w.asks
 }
 
+// reports are what providers have asked for, as the allocator has heard it.
+func (w *world) reports() []queue.Closing {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.told
+}
+
 // count reads what the provider has seen.
 func (w *world) count() (inFlight, peak, started int) {
 	w.mu.Lock()
