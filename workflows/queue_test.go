@@ -197,6 +197,7 @@ func TestTheWireOfQueuesStaysAsItIs(t *testing.T) {
 			Leases: []queue.Lease{{
 				Number: 1, Worker: "w", Label: "l", Expires: 2, Grant: 3, Granted: 4, Charged: 5, Revision: 6, InFlight: counts, Waiting: counts,
 				Oldest: 7, First: 8, FirstOrder: 11, FirstClass: queue.Batch, Weight: 9, Need: 10, Nudged: true,
+				Before: 12, BeforeOrder: 13, BeforeClass: queue.Batch,
 				Requests: queue.Budget{Granted: 1, Spent: 2}, Tokens: queue.Budget{Granted: 3, Spent: 4},
 			}},
 		}},

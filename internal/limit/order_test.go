@@ -28,6 +28,7 @@ func inOrder(t *testing.T, ticket func(now int64, n int) limit.Ticket) {
 				ticket.Queue, ticket.Body = "q", []byte(strconv.Itoa(n))
 				return ticket
 			}))
+			time.Sleep(30 * time.Millisecond) // the first has all that there is by then
 		}
 		for _, wait := range waits {
 			require.Equal(t, 10, wait())

@@ -55,6 +55,10 @@ type Lease struct {
 	FirstClass Class  `json:"first_class,omitempty"`
 	Weight     int64  `json:"weight,omitempty"`
 	Need       int64  `json:"need,omitempty"`
+	// Before is what the last grant said of another worker's next call.
+	Before      int64 `json:"before,omitempty"`
+	BeforeOrder int64 `json:"before_order,omitempty"`
+	BeforeClass Class `json:"before_class,omitempty"`
 
 	Requests Budget `json:"requests"`
 	Tokens   Budget `json:"tokens"`

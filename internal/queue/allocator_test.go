@@ -238,6 +238,34 @@ func TestASequentialQueueServesWhatWasAcceptedTogetherInItsOrder(t *testing.T) {
 	require.EqualValues(t, 1, b.waits(3, 0).Permits, "somebody waits for b's calls")
 }
 
+// A worker that has a permit makes one call after another without asking.
+func TestAWorkerOfASequentialQueueHearsOfACallThatComesBeforeItsLaterOnes(t *testing.T) {
+	t.Parallel()
+	d := open(queue.Settings{Concurrency: 1})
+	a, b := d.client("a"), d.client("b")
+	a.request.First, b.request.First = 100, 150
+	require.Zero(t, a.waits(3, 0).Before)
+	require.Zero(t, b.waits(3, 0).Permits)
+	require.Equal(t, []string{"a"}, d.TakeNudges())
+	require.EqualValues(t, 150, a.waits(3, 0).Before)
+	b.waits(4, 0)
+	require.Empty(t, d.TakeNudges(), "it knows")
+	b.request.First = 120
+	b.waits(5, 0)
+	require.Equal(t, []string{"a"}, d.TakeNudges())
+	require.EqualValues(t, 120, a.waits(3, 0).Before)
+	b.request.First = 150
+	b.waits(5, 0)
+	require.Empty(t, d.TakeNudges(), "it will ask before it makes a call after that one")
+
+	a.request.First = 200
+	require.Zero(t, a.waits(2, 1).Permits)
+	a.waits(2, 0)
+	require.Equal(t, []string{"b"}, d.TakeNudges())
+	require.EqualValues(t, 1, b.waits(5, 0).Permits)
+	require.Empty(t, d.TakeNudges(), "who has no permit need not hear")
+}
+
 func TestAWorkerThatLeavesGivesBackWhatItHasNotSpent(t *testing.T) {
 	t.Parallel()
 	d := open(queue.Settings{RPM: 6000, TPM: 600_000})

@@ -29,6 +29,7 @@ func (a *Allocator) permit(l *Lease, g *Grant) {
 			g.Before, g.BeforeOrder, g.BeforeClass = next.First, next.FirstOrder, next.FirstClass
 		}
 	}
+	l.Before, l.BeforeOrder, l.BeforeClass = g.Before, g.BeforeOrder, g.BeforeClass
 }
 
 // limit is the number of permits that there are.
@@ -165,6 +166,18 @@ func (a *Allocator) next(except int64) *Lease {
 	return next
 }
 
+// overtakes reports whether a worker of a sequential queue goes on with calls that
+// are after another's, since it has not heard of that one. Its own next call is not
+// known: it may have made the one that it told of.
+func (a *Allocator) overtakes(l *Lease) bool {
+	if !a.Settings.Sequential() || l.Granted == 0 {
+		return false
+	}
+	next := a.next(l.Number)
+	told := Turn{Class: l.BeforeClass, Accepted: l.Before, Order: l.BeforeOrder}
+	return next != nil && (l.Before == 0 || next.turn().Compare(told) < 0)
+}
+
 // unmet is the number of permits that leases should have and do not.
 func (a *Allocator) unmet(targets []int64) int64 {
 	var unmet int64
@@ -191,7 +204,7 @@ func (a *Allocator) nudgeOthers(except int64) {
 		}
 		gives := targets[i] < l.Granted && unmet > max(free, 0)
 		takes := free > 0 && l.Waiting.All() > 0 && targets[i] > l.Granted && l.Granted < l.InFlight.All()+l.Waiting.All()
-		if gives || takes {
+		if gives || takes || a.overtakes(l) {
 			a.nudge(l)
 		}
 	}
