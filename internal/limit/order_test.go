@@ -28,7 +28,6 @@ func inOrder(t *testing.T, ticket func(now int64, n int) limit.Ticket) {
 				ticket.Queue, ticket.Body = "q", []byte(strconv.Itoa(n))
 				return ticket
 			}))
-			time.Sleep(30 * time.Millisecond) // the first has all that there is by then
 		}
 		for _, wait := range waits {
 			require.Equal(t, 10, wait())
@@ -81,5 +80,28 @@ func TestOfRunsThatWereAcceptedTogetherTheOlderOneIsFirst(t *testing.T) {
 			require.Equal(t, 4, wait())
 		}
 		require.Equal(t, []int{1, 1, 1, 1, 0, 0, 0, 0}, *order)
+	})
+}
+
+func TestWhoHasThePermitOfASequentialQueueHearsOfCallsThatComeBeforeItsNext(t *testing.T) {
+	inWorld(t, queue.Settings{Concurrency: 1}, func(w *world) {
+		order := w.notes()
+		a, b := w.join(w.ctx, "a", 0), w.join(w.ctx, "b", 0)
+		now := time.Now().UnixMilli()
+		var waits []func() int
+		add := func(m *member, from, n int) {
+			waits = append(waits, m.crowd(w.ctx, n, func(i int) limit.Ticket {
+				number := from + 2*i
+				return limit.Ticket{Queue: "q", Accepted: now + int64(number), Body: []byte(strconv.Itoa(number))}
+			}))
+			time.Sleep(25 * time.Millisecond) // it has asked, and has its answer
+		}
+		add(a, 0, 1)
+		add(a, 2, 3)
+		add(b, 1, 3)
+		for _, wait := range waits {
+			wait()
+		}
+		require.Equal(w, []int{0, 1, 2, 3, 4, 5, 6}, *order)
 	})
 }

@@ -263,7 +263,11 @@ func TestAWorkerOfASequentialQueueHearsOfACallThatComesBeforeItsLaterOnes(t *tes
 	a.waits(2, 0)
 	require.Equal(t, []string{"b"}, d.TakeNudges())
 	require.EqualValues(t, 1, b.waits(5, 0).Permits)
-	require.Empty(t, d.TakeNudges(), "who has no permit need not hear")
+	require.Empty(t, d.TakeNudges())
+	c := d.client("c")
+	c.request.First = 140
+	c.waits(1, 0)
+	require.Equal(t, []string{"b"}, d.TakeNudges(), "who has no permit need not hear")
 }
 
 func TestAWorkerThatLeavesGivesBackWhatItHasNotSpent(t *testing.T) {
