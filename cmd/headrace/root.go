@@ -114,7 +114,7 @@ result: killed at any moment, it goes on where it was.`,
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newRun(p), newDev(p), newSim(p), newAPI(p), newWorker(p), newQueue(p), newConfig(p))
+	root.AddCommand(newRun(p), newDev(p), newSim(p), newAPI(p), newWorker(p), newQueue(p), newHealth(p), newConfig(p))
 	return root
 }
 
