@@ -7,6 +7,11 @@ BIN := $(CURDIR)/.bin
 LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 WORKFLOWCHECK := $(BIN)/workflowcheck-$(WORKFLOWCHECK_VERSION)
 
+# What builds call themselves: the tag, or the commits after it.
+VERSION = $(shell git describe --tags --always --dirty)
+REVISION = $(shell git rev-parse HEAD)
+LDFLAGS = -s -w -X github.com/headrace/headrace/internal/version.stamp=$(VERSION)
+
 # The Temporal server takes minutes to build, and minutes more with the race
 # detector. What does not import it is nearly everything that runs concurrently.
 SERVER_FREE = $(shell go list ./... | grep -v -e /cmd/ -e /internal/devserver -e /internal/e2e -e /bench)
@@ -16,8 +21,19 @@ help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build the program into .bin/headrace, without debug information
-	go build -trimpath -ldflags '-s -w' -o $(BIN)/headrace ./cmd/headrace
+build: ## Build the program into .bin: headrace, and headrace-slim without the embedded Temporal
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/headrace ./cmd/headrace
+	CGO_ENABLED=0 go build -tags slim -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/headrace-slim ./cmd/headrace
+	@ls -l $(BIN)/headrace $(BIN)/headrace-slim | awk '{ printf "%6.1f MB  %s\n", $$5 / 1e6, $$NF }'
+	@gzip -9 -c $(BIN)/headrace-slim | wc -c | awk '{ printf "%6.1f MB  headrace-slim in an image, compressed\n", $$1 / 1e6 }'
+
+.PHONY: image
+image: ## Build the image with Docker, as headrace:VERSION
+	docker build --pull -t headrace:$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+
+.PHONY: env
+env: ## Write .env for docker-compose.yml with secrets of its own, and print the API key
+	@deploy/compose/env.sh
 
 .PHONY: test
 test: ## Run all tests, those of the whole system included
