@@ -51,8 +51,9 @@ WORKDIR /tmp
 EXPOSE 8080 9090
 STOPSIGNAL SIGTERM
 
-# It asks where HEADRACE_TELEMETRY_LISTEN or HEADRACE_API_LISTEN says. There is no
-# shell in the image, hence the form with brackets.
+# It asks where telemetry.listen or api.listen says; a configuration file has to be
+# named by HEADRACE_CONFIG for that, since it does not see the program's flags.
+# There is no shell in the image, hence the form with brackets.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 \
     CMD ["/usr/local/bin/headrace", "health"]
 ENTRYPOINT ["/usr/local/bin/headrace"]

@@ -38,6 +38,15 @@ func compose(t *testing.T, profiles ...string) *types.Project {
 	return p
 }
 
+// environment is what a service has as its environment.
+func environment(p *types.Project, service string) map[string]string {
+	env := map[string]string{}
+	for name, value := range p.Services[service].Environment {
+		env[name] = *value
+	}
+	return env
+}
+
 // steps are made once; everything else goes on.
 var steps = []string{"s3-bucket", "temporal-namespace", "temporal-schema"}
 
@@ -155,13 +164,14 @@ func TestEveryVariableIsInTheExampleAndOfUse(t *testing.T) {
 
 func TestTheConfigurationOfComposeFitsItsServices(t *testing.T) {
 	t.Parallel()
-	c, p := readConfig(t, composeConfig), compose(t, "sim")
+	p := compose(t, "sim")
+	c := readConfig(t, composeConfig, environment(p, "worker"))
 	api, worker := p.Services["api"], p.Services["worker"]
 	require.Equal(t, "0.0.0.0:8080", c.API.Listen)
 	require.Equal(t, "0.0.0.0:9090", c.Telemetry.Listen)
 	require.Contains(t, api.HealthCheck.Test, "http://127.0.0.1:8080/readyz")
 	require.Contains(t, worker.HealthCheck.Test, "http://127.0.0.1:9090/readyz")
-	require.GreaterOrEqual(t, time.Duration(*worker.StopGracePeriod), c.stopGrace(t)+10*time.Second,
+	require.GreaterOrEqual(t, time.Duration(*worker.StopGracePeriod), c.stopGrace()+10*time.Second,
 		"a worker is killed before it has written what its last calls brought")
 	for name, s := range map[string]types.ServiceConfig{"api": api, "worker": worker} {
 		require.Equal(t, types.ShellCommand{name, "--config", "/etc/headrace/headrace.yaml"}, s.Command)

@@ -251,14 +251,19 @@ func TestPortsThatAreNamedAreThere(t *testing.T) {
 func TestTheConfigurationOfKubernetesFitsItsPods(t *testing.T) {
 	t.Parallel()
 	objects := manifests(t)
-	c := readConfig(t, kubernetes+"/base/headrace.yaml")
 	deployments, secrets := all[apps.Deployment](objects), all[core.Secret](objects)
+	example, env := environment(compose(t, "sim"), "worker"), map[string]string{}
+	for name := range secrets["headrace"].StringData {
+		require.Contains(t, example, name)
+		env[name] = example[name]
+	}
+	c := readConfig(t, kubernetes+"/base/headrace.yaml", env)
 	require.Equal(t, "0.0.0.0:8080", c.API.Listen)
 	require.Equal(t, "0.0.0.0:9090", c.Telemetry.Listen)
 	require.Equal(t, map[string]int32{"http": 8080, "telemetry": 9090}, ports(t, deployments[apiName]))
 	require.Equal(t, map[string]int32{"telemetry": 9090}, ports(t, deployments[workerName]))
 	grace := time.Duration(*deployments[workerName].Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
-	require.GreaterOrEqual(t, grace, c.stopGrace(t)+10*time.Second, "a worker is killed before it has written what its last calls brought")
+	require.GreaterOrEqual(t, grace, c.stopGrace()+10*time.Second, "a worker is killed before it has written what its last calls brought")
 	for _, d := range deployments {
 		in := container(t, d)
 		require.Equal(t, []string{strings.TrimPrefix(d.Name, "headrace-"), "--config", "/etc/headrace/headrace.yaml"}, in.Args)

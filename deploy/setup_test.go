@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
+
+	"github.com/headrace/headrace/internal/config"
 )
 
 // root is the top of the repository.
@@ -23,30 +25,26 @@ func read(t *testing.T, path string) string {
 	return string(content)
 }
 
-// headraceConfig is the part of a headrace.yaml that deployments have to agree with.
+// headraceConfig is a headrace.yaml of a deployment.
 type headraceConfig struct {
-	API       struct{ Listen string }
-	Telemetry struct{ Listen string }
-	Worker    struct {
-		StopGrace string `json:"stop_grace"`
-	}
+	config.Config
+
 	text string
 }
 
-func readConfig(t *testing.T, path string) headraceConfig {
+// readConfig reads a headrace.yaml as a process does that has env as its
+// environment.
+func readConfig(t *testing.T, path string, env map[string]string) headraceConfig {
 	t.Helper()
-	c := headraceConfig{text: read(t, path)}
-	require.NoError(t, yaml.Unmarshal([]byte(c.text), &c))
-	return c
+	c, err := config.Load(filepath.Join(root, path), func(name string) string { return env[name] })
+	require.NoError(t, err)
+	require.Len(t, c.API.Keys, 1)
+	require.True(t, strings.HasPrefix(c.API.Keys[0].Hash, "sha256:"), "the environment has the hash")
+	return headraceConfig{Config: c, text: read(t, path)}
 }
 
 // stopGrace is worker.stop_grace.
-func (c headraceConfig) stopGrace(t *testing.T) time.Duration {
-	t.Helper()
-	d, err := time.ParseDuration(c.Worker.StopGrace)
-	require.NoError(t, err)
-	return d
-}
+func (c headraceConfig) stopGrace() time.Duration { return time.Duration(c.Worker.StopGrace) }
 
 // variables are those that the file names as the place of a secret.
 func (c headraceConfig) variables() []string {

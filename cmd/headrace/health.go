@@ -19,12 +19,6 @@ import (
 	"github.com/headrace/headrace/internal/openai"
 )
 
-// The environment that says where a process of this machine tells how it is.
-const (
-	envTelemetryListen = "HEADRACE_TELEMETRY_LISTEN"
-	envAPIListen       = "HEADRACE_API_LISTEN"
-)
-
 // Paths at which headrace tells how it is.
 const (
 	pathReady = "/readyz"
@@ -32,6 +26,7 @@ const (
 )
 
 func newHealth(p program) *cobra.Command {
+	var file string
 	var live bool
 	var timeout time.Duration
 	c := &cobra.Command{
@@ -40,8 +35,9 @@ func newHealth(p program) *cobra.Command {
 		Long: `Ask a running headrace whether it is ready, for the health checks of containers.
 
 URL is that of an API, or of the telemetry.listen of a worker. Without one, the
-process is asked that listens where HEADRACE_TELEMETRY_LISTEN or HEADRACE_API_LISTEN
-says, or at ` + defaultListen + `. A URL with a path is asked as it is.
+process of this machine is asked that has the same configuration, at its
+telemetry.listen if there is one, or else at its api.listen. A URL with a path is
+asked as it is.
 
 Exit codes: 0 it is ready, 1 it is not or does not answer, 2 wrong usage.`,
 		Example: `  headrace health
@@ -49,7 +45,7 @@ Exit codes: 0 it is ready, 1 it is not or does not answer, 2 wrong usage.`,
   headrace health http://127.0.0.1:9090`,
 		Args: wantArgs(atMostOneURL),
 		RunE: func(c *cobra.Command, args []string) error {
-			target, err := healthURL(p.env, live, args)
+			target, err := healthURL(p.env, file, live, args)
 			if err != nil {
 				return usageError{err}
 			}
@@ -58,6 +54,7 @@ Exit codes: 0 it is ready, 1 it is not or does not answer, 2 wrong usage.`,
 			return askHealth(ctx, p.stdout, target)
 		},
 	}
+	c.Flags().StringVar(&file, "config", "", "configuration file of the process (default $"+config.EnvConfig+")")
 	c.Flags().BoolVar(&live, "live", false, "ask only whether the process serves, not whether what it needs can be reached")
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Second, "the longest that an answer may take")
 	return c
@@ -70,15 +67,19 @@ func atMostOneURL(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// healthURL is what is asked: the argument if there is one, or what the
-// environment says about this machine.
-func healthURL(env config.Env, live bool, args []string) (string, error) {
+// healthURL is what is asked: the argument if there is one, or where a process
+// with this configuration listens.
+func healthURL(env config.Env, file string, live bool, args []string) (string, error) {
 	path := pathReady
 	if live {
 		path = pathLive
 	}
 	if len(args) == 0 {
-		address := cmp.Or(env(envTelemetryListen), env(envAPIListen), defaultListen)
+		c, err := config.Load(file, env)
+		if err != nil {
+			return "", err
+		}
+		address := cmp.Or(c.Telemetry.Listen, c.API.Listen)
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			return "", fmt.Errorf("%q is no host:port such as 127.0.0.1:8080: %w", address, err)
