@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.temporal.io/sdk/client"
 
+	"github.com/headrace/headrace/internal/apikey"
 	"github.com/headrace/headrace/internal/groupcommit"
 	"github.com/headrace/headrace/internal/live"
 	"github.com/headrace/headrace/internal/store"
@@ -24,6 +25,9 @@ type Options struct {
 	Temporal client.Client
 	Store    *store.Store
 	Logger   *slog.Logger
+	// Keys are those that requests must show; nil lets everybody do everything,
+	// as the default project.
+	Keys *apikey.Ring
 	// Hub tells of tasks that Runner runs in this process; both are nil if none
 	// run here.
 	Hub    *live.Hub
@@ -64,8 +68,13 @@ type API struct {
 	logger   *slog.Logger
 	models   ModelLister
 	webhooks Webhooks
+	engine   *gin.Engine
 	handler  http.Handler
 	watches  *watches
+
+	keys      *apikey.Ring // nil if nobody has to show any
+	throttle  *apikey.Throttle
+	strangers *strangers
 
 	hub        *live.Hub
 	runner     Runner // nil if no task runs in this process
@@ -87,6 +96,7 @@ func New(o Options) *API {
 		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
 	}
 	a.hub, a.runner, a.httpTasks, a.maxBody = o.Hub, o.Runner, o.HTTPTasks, cmp.Or(o.MaxBody, DefaultMaxBody)
+	a.keys, a.throttle, a.strangers = o.Keys, apikey.NewThrottle(), newStrangers()
 	if a.logs = o.Logs; a.logs == nil {
 		a.logs = streamlog.New(o.Store)
 	}
@@ -100,7 +110,7 @@ func New(o Options) *API {
 	engine.HandleMethodNotAllowed = true
 	engine.UseRawPath, engine.RedirectTrailingSlash = true, false
 	a.routes(engine)
-	a.handler = identify(refuseForeignPages(engine))
+	a.engine, a.handler = engine, identify(refuseForeignPages(engine))
 	return a
 }
 

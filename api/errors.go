@@ -25,6 +25,10 @@ const (
 	keyStatus    = "status"
 	keyError     = "error"
 	keyStack     = "stack"
+	keyAddress   = "address"
+	keyReason    = "reason"
+	keyName      = "key_name"
+	keyUnlogged  = "unlogged" // requests of the kind since the line before
 )
 
 // errForeignPage refuses a request that a page of another site has sent.

@@ -1,6 +1,10 @@
 package api
 
-import "github.com/headrace/headrace/internal/task"
+import (
+	"github.com/gin-gonic/gin"
+
+	"github.com/headrace/headrace/internal/task"
+)
 
 // What tests call of the insides.
 var (
@@ -13,3 +17,6 @@ var (
 func (a *API) ParseTasks(contentType string, body []byte) ([]task.Spec, bool, error) {
 	return a.parseTasks(contentType, body)
 }
+
+// Routes lets tests see every route.
+func (a *API) Routes() gin.RoutesInfo { return a.engine.Routes() }

@@ -13,9 +13,6 @@ import (
 	"github.com/headrace/headrace/internal/store"
 )
 
-// project is whose files and batches a request is about.
-func project(*gin.Context) string { return store.DefaultProject }
-
 func (a *API) listFiles(c *gin.Context) error {
 	page, err := pageOf(c, openai.PrefixFile, filesPage)
 	if err != nil {

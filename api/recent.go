@@ -18,27 +18,28 @@ type recent struct {
 }
 
 type recentGroup struct {
+	project string
 	name    string
 	started time.Time
 }
 
 // add remembers a group.
-func (r *recent) add(name string) {
+func (r *recent) add(project, name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.forget()
-	r.groups = append(r.groups, recentGroup{name, time.Now()})
+	r.groups = append(r.groups, recentGroup{project, name, time.Now()})
 }
 
-// since returns the groups that a page lists which begins with a group, "" for
-// the first page.
-func (r *recent) since(first string) []string {
+// since returns the groups of a project that a page lists which begins with a
+// group, "" for the first page.
+func (r *recent) since(project, first string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.forget()
 	var names []string
 	for _, g := range r.groups {
-		if g.name >= first {
+		if g.project == project && g.name >= first {
 			names = append(names, g.name)
 		}
 	}

@@ -7,69 +7,75 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/headrace/headrace/internal/apikey"
 	"github.com/headrace/headrace/internal/openai"
 )
 
-// routes is every route there is.
+// routes is every route there is, and what a key must allow to use it. Only what
+// comes of "open" can be had without a key.
 func (a *API) routes(e *gin.Engine) {
 	e.Use(a.recover)
 	e.NoRoute(a.handle(noRoute))
 	e.NoMethod(a.handle(noMethod))
 
-	e.GET("/livez", a.handle(alive))
-	e.GET("/readyz", a.handle(a.readyz))
+	open, submit, read := a.handle, a.needs(apikey.Submit), a.needs(apikey.Read)
+	operate, admin := a.needs(apikey.Operate), a.needs(apikey.Admin)
+	submitAndRead, submitOrRead := a.needs(apikey.Submit, apikey.Read), a.needsAny(apikey.Submit, apikey.Read)
+
+	e.GET("/livez", open(alive))
+	e.GET("/readyz", open(a.readyz))
 
 	v1 := e.Group("/v1")
-	v1.POST("/files", a.handle(a.createFile))
-	v1.GET("/files", a.handle(a.listFiles))
-	v1.GET("/files/:id", a.handle(a.getFile))
-	v1.DELETE("/files/:id", a.handle(a.deleteFile))
-	v1.GET("/files/:id/content", a.handle(a.fileContent))
-	v1.HEAD("/files/:id/content", a.handle(a.fileContent))
+	v1.POST("/files", submit(a.createFile))
+	v1.GET("/files", read(a.listFiles))
+	v1.GET("/files/:id", read(a.getFile))
+	v1.DELETE("/files/:id", submit(a.deleteFile))
+	v1.GET("/files/:id/content", read(a.fileContent))
+	v1.HEAD("/files/:id/content", read(a.fileContent))
 
-	v1.POST("/batches", a.handle(a.createBatch))
-	v1.GET("/batches", a.handle(a.listBatches))
-	v1.GET("/batches/:id", a.handle(a.getBatch))
-	v1.PATCH("/batches/:id", a.handle(a.changeBatch))
-	v1.POST("/batches/:id/cancel", a.handle(a.cancelBatch))
-	v1.POST("/batches/:id/pause", a.handle(a.pauseBatch))
-	v1.POST("/batches/:id/resume", a.handle(a.resumeBatch))
-	v1.POST("/batches/:id/retry", a.handle(a.retryBatch))
-	v1.GET("/batches/:id/results", a.handle(a.batchResults))
-	v1.GET("/batches/:id/events", a.handle(a.batchEvents))
+	v1.POST("/batches", submit(a.createBatch))
+	v1.GET("/batches", read(a.listBatches))
+	v1.GET("/batches/:id", read(a.getBatch))
+	v1.PATCH("/batches/:id", operate(a.changeBatch))
+	v1.POST("/batches/:id/cancel", submit(a.cancelBatch))
+	v1.POST("/batches/:id/pause", operate(a.pauseBatch))
+	v1.POST("/batches/:id/resume", operate(a.resumeBatch))
+	v1.POST("/batches/:id/retry", operate(a.retryBatch))
+	v1.GET("/batches/:id/results", read(a.batchResults))
+	v1.GET("/batches/:id/events", read(a.batchEvents))
 
-	v1.GET("/webhooks/deliveries", a.handle(a.listDeliveries))
-	v1.GET("/webhooks/deliveries/:id", a.handle(a.getDelivery))
-	v1.POST("/webhooks/deliveries/:id/redeliver", a.handle(a.redeliver))
+	v1.GET("/webhooks/deliveries", read(a.listDeliveries))
+	v1.GET("/webhooks/deliveries/:id", read(a.getDelivery))
+	v1.POST("/webhooks/deliveries/:id/redeliver", operate(a.redeliver))
 
 	for _, endpoint := range openai.Endpoints() {
 		if endpoint != openai.Responses {
-			v1.POST(strings.TrimPrefix(string(endpoint), "/v1"), a.handle(a.pass(endpoint)))
+			v1.POST(strings.TrimPrefix(string(endpoint), "/v1"), submit(a.pass(endpoint)))
 		}
 	}
 
-	v1.POST("/responses", a.handle(a.createResponse))
-	v1.GET("/responses/:id", a.handle(a.getResponse))
-	v1.DELETE("/responses/:id", a.handle(a.deleteResponse))
-	v1.POST("/responses/:id/cancel", a.handle(a.cancelResponse))
+	v1.POST("/responses", submit(a.createResponse))
+	v1.GET("/responses/:id", read(a.getResponse))
+	v1.DELETE("/responses/:id", submit(a.deleteResponse))
+	v1.POST("/responses/:id/cancel", submitAndRead(a.cancelResponse)) // one that has ended is answered whole
 
-	v1.POST("/tasks", a.handle(a.createTasks))
-	v1.GET("/tasks", a.handle(a.listTasks))
-	v1.GET("/tasks/:id", a.handle(a.getTask))
-	v1.POST("/tasks/:id/cancel", a.handle(a.cancelTask))
-	v1.GET("/tasks/:id/events", a.handle(a.taskEvents))
+	v1.POST("/tasks", submit(a.createTasks))
+	v1.GET("/tasks", read(a.listTasks))
+	v1.GET("/tasks/:id", read(a.getTask))
+	v1.POST("/tasks/:id/cancel", submit(a.cancelTask))
+	v1.GET("/tasks/:id/events", read(a.taskEvents))
 
-	v1.GET("/queues", a.handle(a.listQueues))
-	v1.GET("/queues/:name", a.handle(a.getQueue))
-	v1.PUT("/queues/:name", a.handle(a.putQueue))
-	v1.PATCH("/queues/:name", a.handle(a.patchQueue))
+	v1.GET("/queues", operate(a.listQueues))
+	v1.GET("/queues/:name", operate(a.getQueue))
+	v1.PUT("/queues/:name", admin(a.putQueue))
+	v1.PATCH("/queues/:name", admin(a.patchQueue))
 
-	v1.GET("/models", a.handle(a.listModels))
-	v1.GET("/models/*name", a.handle(a.getModel))
+	v1.GET("/models", submitOrRead(a.listModels))
+	v1.GET("/models/*name", submitOrRead(a.getModel))
 }
 
 // handle makes a Gin handler of one that returns its error.
-func (a *API) handle(h func(*gin.Context) error) gin.HandlerFunc {
+func (a *API) handle(h handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if err := h(c); err != nil {
 			a.fail(c, err)

@@ -75,7 +75,7 @@ func (a *API) startGroup(ctx context.Context, in workflows.TaskInput) error {
 		EnableEagerStart: true, // a worker in this process takes it without asking
 	}, workflows.NameTask, in)
 	if err == nil {
-		a.recent.add(in.Group)
+		a.recent.add(in.Project, in.Group)
 	}
 	return err
 }

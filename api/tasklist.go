@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/headrace/headrace/internal/openai"
@@ -52,7 +53,7 @@ func (a *API) listTasks(c *gin.Context) error {
 func (a *API) taskPage(
 	ctx context.Context, project string, status task.Status, after task.ID, limit int,
 ) (page []task.Object, more bool, err error) {
-	running, err := a.runningGroups(ctx, after)
+	running, err := a.runningGroups(ctx, project, after)
 	if err != nil {
 		return nil, false, err
 	}
@@ -157,9 +158,9 @@ const mostRunning = 5000
 // clockSkew is how far the clocks of processes may be apart.
 const clockSkew = time.Minute
 
-// runningGroups are the groups that run, newest first, from the one that a page
-// follows on.
-func (a *API) runningGroups(ctx context.Context, after task.ID) ([]string, error) {
+// runningGroups are the groups of a project that run, newest first, from the one
+// that a page follows on. However many run of other projects, none is missing.
+func (a *API) runningGroups(ctx context.Context, project string, after task.ID) ([]string, error) {
 	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", workflows.NameTask)
 	if at, ok := openai.TimeOf(after.Group); ok {
 		query += fmt.Sprintf(" AND StartTime <= '%s'", at.Add(clockSkew).UTC().Format(time.RFC3339))
@@ -174,17 +175,26 @@ func (a *API) runningGroups(ctx context.Context, after task.ID) ([]string, error
 			return nil, fmt.Errorf("list tasks: %w", err)
 		}
 		for _, e := range page.GetExecutions() {
-			if name := task.GroupOf(e.GetExecution().GetWorkflowId()); name >= after.Group {
-				names = append(names, name)
+			name := task.GroupOf(e.GetExecution().GetWorkflowId())
+			if name < after.Group || ofAnother(project, e) {
+				continue
 			}
+			names = append(names, name)
 		}
 		if token = page.GetNextPageToken(); len(token) == 0 {
 			break
 		}
 	}
-	names = append(names, a.recent.since(after.Group)...)
+	names = append(names, a.recent.since(project, after.Group)...)
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// ofAnother reports whether a group is known to be another project's.
+func ofAnother(project string, e *workflow.WorkflowExecutionInfo) bool {
+	payload, told := e.GetMemo().GetFields()[workflows.MemoProject]
+	var owner string
+	return told && decode(payload, &owner) == nil && owner != project
 }
 
 // keptGroups yields the groups that have anything in the store, newest first,

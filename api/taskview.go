@@ -90,6 +90,9 @@ func (a *API) describeGroup(ctx context.Context, project, name string) (*group, 
 	if err != nil {
 		return nil, fmt.Errorf("describe tasks: %w", err)
 	}
+	if ofAnother(project, d.GetWorkflowExecutionInfo()) {
+		return nil, store.ErrNotFound
+	}
 	g := &group{progress: map[int]task.Progress{}, parts: map[int][]task.Spec{}}
 	g.over = d.GetWorkflowExecutionInfo().GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING
 	if g.in, err = a.groupInput(ctx, name); err != nil {
