@@ -189,7 +189,7 @@ func (b *responsesBundle) finishTask(t *testing.T, name task.ID, status task.Sta
 	j := record.NewJournal(b.store)
 	defer j.Close()
 	kept := make(chan struct{})
-	page := j.Open(name.Part(store.DefaultProject), 0, func(record.Result) { close(kept) })
+	page := j.Open(name.Part(in.Project), 0, func(record.Result) { close(kept) })
 	page.Expect(1)
 	page.Put(result)
 	<-kept

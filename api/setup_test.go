@@ -170,12 +170,12 @@ func (b *testBundle) send(t *testing.T, method, path, body string, headers ...st
 }
 
 // upload uploads a file for batches and returns its id.
-func (b *testBundle) upload(t *testing.T, content string) string {
+func (b *testBundle) upload(t *testing.T, content string, headers ...string) string {
 	t.Helper()
 	w := b.send(t, http.MethodPost, "/v1/files",
 		"--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n"+
 			"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n"+content+"\r\n--x--\r\n",
-		"Content-Type: multipart/form-data; boundary=x")
+		append(headers, "Content-Type: multipart/form-data; boundary=x")...)
 	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
 	return decode[openai.File](t, w.Body).ID
 }

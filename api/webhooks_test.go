@@ -71,10 +71,16 @@ func TestAURLThatMayNotBeCalledIsRefused(t *testing.T) {
 	require.Empty(t, b.temporal.started)
 }
 
+// newDelivery is one that nobody knows of yet.
+func newDelivery(subject string) webhook.Delivery {
+	event := webhook.NewEvent(webhook.BatchCompleted, subject, time.Now())
+	return webhook.NewDelivery(openai.NewID(webhook.PrefixDelivery), event, "https://a.test/", 1)
+}
+
 // delivery is one that the store has.
 func (b *testBundle) delivery(t *testing.T, subject string, change func(*webhook.Delivery)) webhook.Delivery {
 	t.Helper()
-	d := webhook.NewDelivery(openai.NewID(webhook.PrefixDelivery), webhook.NewEvent(webhook.BatchCompleted, subject, time.Now()), "https://a.test/", 1)
+	d := newDelivery(subject)
 	if change != nil {
 		change(&d)
 	}
