@@ -21,6 +21,7 @@ type program struct {
 	args           []string
 	env            config.Env
 	environ        func() []string // all of the environment, as os.Environ has it; nil for none
+	stdin          io.Reader       // nil is os.Stdin
 	stdout, stderr io.Writer
 }
 
@@ -110,11 +111,12 @@ result: killed at any moment, it goes on where it was.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetArgs(p.args)
+	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newRun(p), newDev(p), newSim(p), newAPI(p), newWorker(p), newQueue(p), newHealth(p), newConfig(p))
+	root.AddCommand(newRun(p), newDev(p), newSim(p), newAPI(p), newWorker(p), newQueue(p), newHealth(p), newConfig(p), newKey(p))
 	return root
 }
 

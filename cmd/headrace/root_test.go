@@ -21,9 +21,15 @@ type ran struct {
 // command runs headrace in an environment of which env is all.
 func command(t *testing.T, env map[string]string, args ...string) ran {
 	t.Helper()
+	return commandOn(t, "", env, args...)
+}
+
+// commandOn runs headrace with something on its standard input.
+func commandOn(t *testing.T, stdin string, env map[string]string, args ...string) ran {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := execute(t.Context(), program{
-		args: args, env: func(name string) string { return env[name] }, stdout: &stdout, stderr: &stderr,
+		args: args, env: func(name string) string { return env[name] }, stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
 	})
 	return ran{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
@@ -37,7 +43,7 @@ func TestEveryCommandHasHelpWithExamplesThatUseIt(t *testing.T) {
 			commands = append(commands, c.Name()+" "+sub.Name())
 		}
 	}
-	require.Subset(t, commands, []string{"", "run", "dev", "api", "worker", "sim", "queue", "queue ls", "queue set"})
+	require.Subset(t, commands, []string{"", "run", "dev", "api", "worker", "sim", "queue", "queue ls", "queue set", "key new", "key hash"})
 	for _, name := range commands {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -177,6 +183,7 @@ func TestAddressesOfThisMachineAloneNeedNoFlag(t *testing.T) {
 		require.Error(t, requireLoopback(address, false), address)
 		require.NoError(t, requireLoopback(address, true), address)
 	}
+	require.ErrorContains(t, requireLoopback(":80", false), "headrace key new", "what to do instead")
 }
 
 func inputOf(t *testing.T, name, content, endpoint string) *input {

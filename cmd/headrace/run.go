@@ -88,18 +88,26 @@ func run(ctx context.Context, p program, f runFlags, path string) error {
 	// Stopping the worker keeps what calls in flight have brought; it must
 	// happen, and soon, after an interrupt too.
 	defer s.stop(context.WithoutCancel(ctx))
-	server := f.server
-	if server == "" {
-		if server, err = s.startAll(ctx, f.data, providers); err != nil {
+	var to *client.Client
+	if f.server == "" {
+		server, err := s.startAll(ctx, f.data, providers)
+		if err != nil {
 			return interruptedOr(ctx, err)
 		}
+		to = client.New(server)
+	} else {
+		key, err := shownKey(p.env)
+		if err != nil {
+			return err
+		}
+		to = client.New(f.server).WithKey(key)
 	}
-	j := &job{program: p, flags: f, input: in, outputs: out, client: client.New(server), begun: begun}
+	j := &job{program: p, flags: f, input: in, outputs: out, client: to, begun: begun}
 	j.key = in.key(providers.Name(), f.server)
 	if f.server == "" && providers.Simulated() {
 		j.say("No --upstream, OPENAI_BASE_URL or OPENAI_API_KEY: calls go to the simulator.")
 	}
-	return interruptedOr(ctx, j.run(ctx, func() { s.stop(context.WithoutCancel(ctx)) }))
+	return interruptedOr(ctx, hintKey(j.run(ctx, func() { s.stop(context.WithoutCancel(ctx)) })))
 }
 
 // interruptedOr is err, unless it is only that ctx has ended.

@@ -234,18 +234,20 @@ func freePort(ctx context.Context, port int, isDefault bool) int {
 func temporalDir(data string) string { return filepath.Join(data, "temporal") }
 func storeDir(data string) string    { return filepath.Join(data, "store") }
 
-// requireLoopback refuses an address that others can reach, as long as nobody
-// has to show a key.
-func requireLoopback(address string, insecure bool) error {
+// requireLoopback refuses an address that others can reach, unless it is guarded:
+// requests have to show a key, or the operator says that something in front keeps
+// others out.
+func requireLoopback(address string, guarded bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return usageError{fmt.Errorf("--listen %q: expected host:port such as 127.0.0.1:8080", address)}
 	}
 	ip := net.ParseIP(host)
-	if insecure || host == "localhost" || ip != nil && ip.IsLoopback() {
+	if guarded || host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
 	return usageError{fmt.Errorf(
 		"--listen %s: whoever can reach this address could use your provider key; "+
-			"listen on 127.0.0.1, or add --insecure if something in front keeps others out", address)}
+			"listen on 127.0.0.1, configure api.keys ('headrace key new' makes one), "+
+			"or add --insecure if something in front keeps others out", address)}
 }

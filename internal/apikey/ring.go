@@ -22,6 +22,22 @@ type Key struct {
 	Expires time.Time
 }
 
+// ParseExpiry reads when a key expires: a day such as 2027-01-01, which is its
+// beginning in UTC, or a time in the form of RFC 3339. "" is the zero time: never.
+func ParseExpiry(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		at, err = time.Parse(time.RFC3339, s)
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("expires: %q is neither a day such as 2027-01-01 nor a time such as 2027-01-01T12:00:00Z", s)
+	}
+	return at.UTC(), nil
+}
+
 // Identity is who has shown a key.
 type Identity struct {
 	// Name is that of the key, for logs.

@@ -160,6 +160,23 @@ func TestScopesAreReadWithCommasBetweenThem(t *testing.T) {
 	require.ErrorContains(t, err, `"Read"`)
 }
 
+func TestAKeyExpiresOnADayOrAtATime(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Time{
+		"":                          {},
+		"2027-01-31":                time.Date(2027, time.January, 31, 0, 0, 0, 0, time.UTC),
+		"2027-01-31T12:00:00+01:00": time.Date(2027, time.January, 31, 11, 0, 0, 0, time.UTC),
+	} {
+		got, err := apikey.ParseExpiry(text)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	for _, text := range []string{"soon", "2027-02-30", "31.01.2027", "2027-01-31 12:00"} {
+		_, err := apikey.ParseExpiry(text)
+		require.ErrorContains(t, err, "expires: ", text)
+	}
+}
+
 func BenchmarkFind(b *testing.B) {
 	var keys []apikey.Key
 	var texts []string

@@ -16,12 +16,14 @@ import (
 
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/secret"
 )
 
 // Client calls one server. It is safe for concurrent use.
 type Client struct {
 	base string
 	http *http.Client
+	key  secret.String // empty if none is shown
 }
 
 // New returns a client of the server at base, such as http://127.0.0.1:8080,
@@ -29,6 +31,15 @@ type Client struct {
 func New(base string) *Client {
 	base = strings.TrimSuffix(strings.TrimSuffix(base, "/"), "/v1")
 	return &Client{base: base + "/v1", http: &http.Client{}}
+}
+
+// WithKey returns a client of the same server that shows a key with every
+// request. An empty one is not shown. A server that sends the client elsewhere by
+// a redirect does not make it show the key there.
+func (c *Client) WithKey(key secret.String) *Client {
+	with := *c
+	with.key = key
+	return &with
 }
 
 // Upload sends a file for a batch and returns it. The file is streamed.
@@ -163,6 +174,9 @@ func (c *Client) do(req *http.Request, v any) error {
 
 // send returns a response that is no error; the caller closes its body.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
+	if !c.key.Empty() {
+		req.Header.Set("Authorization", "Bearer "+c.key.Reveal())
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
