@@ -30,6 +30,7 @@ const (
 	// every 401.
 	headerAuthenticate = "WWW-Authenticate"
 	headerRetryAfter   = "Retry-After"
+	headerCacheControl = "Cache-Control"
 )
 
 // Codes of errors about API keys, as OpenAI has them.
@@ -74,6 +75,9 @@ func (a *API) guard(refuse func(apikey.Identity) *openai.Error) func(handler) gi
 		return a.handle(func(c *gin.Context) error {
 			who := apikey.Identity{Project: store.DefaultProject}
 			if a.keys != nil {
+				// Caches on the way must not answer one key with another's things. Those
+				// that know HTTP spare what has an Authorization, but not the other headers.
+				c.Header(headerCacheControl, "private")
 				var err error
 				if who, err = a.whoIs(c); err != nil {
 					return err

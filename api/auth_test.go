@@ -159,7 +159,9 @@ func TestAKeyIsTakenAsOpenAIsAzuresAndAnthropicsSDKsSendIt(t *testing.T) {
 	key := strings.Fields(b.header[keyShop])[2]
 	wrong := "Authorization: Bearer sk-another"
 	for _, header := range []string{"Authorization: Bearer ", "Authorization: bearer ", "Authorization: BEARER   ", "Api-Key: ", "X-Api-Key: "} {
-		require.Equal(t, http.StatusOK, b.send(t, http.MethodGet, "/v1/files", "", header+key).Code, header)
+		w := b.send(t, http.MethodGet, "/v1/files", "", header+key)
+		require.Equal(t, http.StatusOK, w.Code, header)
+		require.Equal(t, "private", w.Header().Get("Cache-Control"), "no cache on the way gives it to others")
 	}
 	require.Equal(t, http.StatusOK, b.send(t, http.MethodGet, "/v1/files", "", "Authorization: Basic dTpw", "X-Api-Key: "+key).Code)
 	require.Equal(t, http.StatusUnauthorized, b.send(t, http.MethodGet, "/v1/files", "", wrong, "X-Api-Key: "+key).Code, "the first counts")

@@ -25,7 +25,7 @@ type remoteFlags struct {
 }
 
 func (f *remoteFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.server, "server", "", "URL of the running headrace (default $"+config.EnvServer+", or http://"+defaultListen+")")
+	fs.StringVar(&f.server, "server", "", "URL of the running headrace (default $"+config.EnvServer+", or http://"+defaultListen+"); its key is $"+envKey)
 	fs.BoolVar(&f.json, "json", false, "print JSON")
 }
 

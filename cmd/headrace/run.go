@@ -51,7 +51,7 @@ Exit codes: 0 all requests succeeded, 3 some failed, 1 error, 2 wrong usage,
 	fs.StringVar(&f.endpoint, "endpoint", "", "endpoint that the requests are for (default the first line's url)")
 	f.add(fs)
 	fs.StringVar(&f.data, "data", defaultData, "folder for everything that is kept")
-	fs.StringVar(&f.server, "server", "", "URL of a running headrace to use, instead of starting one")
+	fs.StringVar(&f.server, "server", "", "URL of a running headrace to use, instead of starting one; its key is $"+envKey)
 	fs.BoolVar(&f.fresh, "new", false, "start anew, even if an earlier run of the same file can be gone on with")
 	return c
 }
