@@ -28,7 +28,8 @@ func openGCS(ctx context.Context, name string, query url.Values) (*blob.Bucket, 
 	for name := range query {
 		return nil, driver{}, unknownParameter(name, paramAnonymous)
 	}
-	client := gcp.NewAnonymousHTTPClient(gcsTransport())
+	transport := gcsTransport()
+	client := gcp.NewAnonymousHTTPClient(transport)
 	if !anonymous && os.Getenv(gcsEmulator) == "" { //nolint:forbidigo // asked as Google's library asks it
 		finding, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
@@ -36,15 +37,15 @@ func openGCS(ctx context.Context, name string, query url.Values) (*blob.Bucket, 
 		if err != nil {
 			return nil, driver{}, fmt.Errorf("%w: %w", errNoCredentials, err)
 		}
-		if client, err = gcp.NewHTTPClient(gcsTransport(), gcp.CredentialsTokenSource(credentials)); err != nil {
+		if client, err = gcp.NewHTTPClient(transport, gcp.CredentialsTokenSource(credentials)); err != nil {
 			return nil, driver{}, err
 		}
 	}
 	bucket, err := gcsblob.OpenBucket(ctx, client, name, nil)
-	return bucket, driver{buffer: gcsBuffer}, err
+	return bucket, driver{buffer: gcsBuffer, close: transport.CloseIdleConnections}, err
 }
 
-func gcsTransport() http.RoundTripper {
+func gcsTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented to be one
 	t.DialContext = (&net.Dialer{Timeout: connectTimeout}).DialContext
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = connections, connections

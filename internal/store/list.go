@@ -114,7 +114,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 }
 
 func (s *Store) remove(ctx context.Context, key string) error {
-	if s.driver.remove != nil {
+	if s.driver.remove != nil && !s.closed.Load() {
 		if ok, err := s.driver.remove(ctx, key); ok {
 			return err
 		}

@@ -56,6 +56,8 @@ type driver struct {
 	// buffer is the size of the buffer for an object of so many bytes, 0 for the
 	// library's own. It may be nil.
 	buffer func(size int) int
+	// close closes connections that are not in use. It may be nil.
+	close func()
 }
 
 // remote reports whether operations can hang, cost round trips and are retried.

@@ -86,7 +86,7 @@ func openS3(ctx context.Context, name string, query url.Values) (*blob.Bucket, d
 	o.RequestChecksumCalculation = cfg.RequestChecksumCalculation
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = pathStyle })
 	bucket, err := s3blob.OpenBucket(ctx, client, name, &o)
-	return bucket, driver{remove: s3Remover(client, name)}, err
+	return bucket, driver{remove: s3Remover(client, name), close: closer(cfg.HTTPClient)}, err
 }
 
 func s3Config(ctx context.Context, query url.Values, anonymous bool) (aws.Config, error) {
@@ -96,8 +96,8 @@ func s3Config(ctx context.Context, query url.Values, anonymous bool) (aws.Config
 		}
 	}
 	endpoint := query.Get(paramEndpoint)
-	if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		return aws.Config{}, fmt.Errorf("parameter %s must be a URL such as https://s3.example.com", paramEndpoint)
+	if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
+		return aws.Config{}, fmt.Errorf("parameter %s must be a URL such as https://s3.example.com, without credentials", paramEndpoint)
 	}
 	cfg, err := gcaws.V2ConfigFromURLParams(ctx, query)
 	if err != nil {
@@ -109,11 +109,16 @@ func s3Config(ctx context.Context, query url.Values, anonymous bool) (aws.Config
 	if cfg.Region == "" {
 		return cfg, fmt.Errorf("the region is missing: add ?%s=NAME to the URL or set AWS_REGION", paramRegion)
 	}
-	cfg.HTTPClient = awshttp.NewBuildableClient().
+	// The configuration's own client knows what AWS_CA_BUNDLE names.
+	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		client = awshttp.NewBuildableClient()
+	}
+	cfg.HTTPClient = client.
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns, t.MaxIdleConnsPerHost = connections, connections
-		})
+		}).Freeze()
 	if anonymous {
 		return cfg, nil
 	}
@@ -140,6 +145,14 @@ func s3Remover(client *s3.Client, bucket string) func(context.Context, string) (
 		_, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key})
 		return true, err
 	}
+}
+
+// closer returns what closes the connections of a client that are not in use.
+func closer(client any) func() {
+	if c, ok := client.(interface{ CloseIdleConnections() }); ok {
+		return c.CloseIdleConnections
+	}
+	return func() {}
 }
 
 func boolParam(query url.Values, name string) (bool, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"gocloud.dev/blob"
@@ -19,10 +20,17 @@ type Store struct {
 	keys     *seal.Keys
 	dirs     syncedDirs
 	health   health
+	closed   atomic.Bool
 }
 
 // Close releases the store.
-func (s *Store) Close() error { return s.bucket.Close() }
+func (s *Store) Close() error {
+	s.closed.Store(true)
+	if s.driver.close != nil {
+		defer s.driver.close()
+	}
+	return s.bucket.Close()
+}
 
 // Put writes data under key, whole or not at all, replacing what was there.
 func (s *Store) Put(ctx context.Context, key string, data []byte) error {

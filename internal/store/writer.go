@@ -66,7 +66,8 @@ func (s *Store) create(ctx context.Context, key string, size int, fresh bool) (*
 
 // failed books a failure and says what it was.
 func (w *Writer) failed(err error) error {
-	if w.fresh && isExisting(err) {
+	// A store that is closed uses the same code for that.
+	if w.fresh && isExisting(err) && !w.store.closed.Load() {
 		w.store.health.wrote(nil)
 		return fmt.Errorf("write %s: %w", w.key, ErrExists)
 	}
