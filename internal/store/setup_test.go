@@ -101,15 +101,15 @@ func each(t *testing.T, test func(t *testing.T, b *testBundle)) {
 }
 
 // keys returns keys with the given ids; one id has always the same key.
-func keys(t testing.TB, ids ...string) *seal.Keys {
-	t.Helper()
+func keys(tb testing.TB, ids ...string) *seal.Keys {
+	tb.Helper()
 	var all []seal.Key
 	for _, id := range ids {
 		raw := sha256.Sum256([]byte(id))
 		all = append(all, seal.Key{ID: id, Secret: secret.New(hex.EncodeToString(raw[:]))})
 	}
 	k, err := seal.New(all...)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return k
 }
 
@@ -118,11 +118,11 @@ func open(t *testing.T, location string) *store.Store {
 	return openWith(t, location, store.Options{})
 }
 
-func openWith(t testing.TB, location string, o store.Options) *store.Store {
-	t.Helper()
-	s, err := store.OpenWith(t.Context(), location, o)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.Close() }) // a test may have closed it
+func openWith(tb testing.TB, location string, o store.Options) *store.Store {
+	tb.Helper()
+	s, err := store.OpenWith(tb.Context(), location, o)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = s.Close() }) // a test may have closed it
 	return s
 }
 

@@ -20,19 +20,19 @@ type process struct {
 
 // run starts a server, which is killed when the test ends. If the test has
 // failed by then, the end of what the server has printed is logged.
-func run(t testing.TB, cmd *exec.Cmd) *process {
-	t.Helper()
+func run(tb testing.TB, cmd *exec.Cmd) *process {
+	tb.Helper()
 	p := &process{cmd: cmd, output: &tail{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.output, p.output
-	require.NoError(t, cmd.Start())
+	require.NoError(tb, cmd.Start())
 	go func() {
 		defer close(p.done)
 		_ = cmd.Wait()
 	}()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		p.kill()
-		if t.Failed() {
-			t.Logf("%s said at last:\n%s", cmd.Path, p.output)
+		if tb.Failed() {
+			tb.Logf("%s said at last:\n%s", cmd.Path, p.output)
 		}
 	})
 	return p
@@ -47,8 +47,8 @@ func (p *process) kill() {
 
 // awaitReady waits until ready returns nil, and fails the test if the server ends
 // or a minute passes.
-func (p *process) awaitReady(t testing.TB, ready func() error) {
-	t.Helper()
+func (p *process) awaitReady(tb testing.TB, ready func() error) {
+	tb.Helper()
 	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	for {
@@ -60,9 +60,9 @@ func (p *process) awaitReady(t testing.TB, ready func() error) {
 		select {
 		case <-pause.C:
 		case <-p.done:
-			require.Fail(t, "the server has ended", "%s: %s", p.cmd.Path, p.output)
+			require.Fail(tb, "the server has ended", "%s: %s", p.cmd.Path, p.output)
 		case <-deadline.C:
-			require.Fail(t, "the server is not ready", "%s: %v: %s", p.cmd.Path, err, p.output)
+			require.Fail(tb, "the server is not ready", "%s: %v: %s", p.cmd.Path, err, p.output)
 		}
 		pause.Stop()
 	}
@@ -94,10 +94,10 @@ func (o *tail) String() string {
 }
 
 // freeAddress returns an address on which nobody listens at the moment.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+func freeAddress(tb testing.TB) string {
+	tb.Helper()
+	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
 }

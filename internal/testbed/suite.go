@@ -19,11 +19,11 @@ type Suite struct {
 }
 
 // For returns what to start a server with that outlives the test t.
-func (s *Suite) For(t testing.TB) testing.TB {
-	t.Helper()
+func (s *Suite) For(tb testing.TB) testing.TB {
+	tb.Helper()
 	//nolint:usetesting // the server outlives the test
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // Close ends it
-	outlives := &outliving{TB: t, suite: s, ctx: ctx}
+	outlives := &outliving{TB: tb, suite: s, ctx: ctx}
 	outlives.Cleanup(cancel)
 	return outlives
 }

@@ -20,38 +20,38 @@ const (
 
 // Tool returns the path of a program, installed from the Go package that makes
 // it in the given version. The first test that wants it waits while it is built.
-func Tool(t testing.TB, module, version string) string {
-	t.Helper()
-	bin := filepath.Join(root(t), ".bin")
-	require.NoError(t, os.MkdirAll(bin, 0o750))
+func Tool(tb testing.TB, module, version string) string {
+	tb.Helper()
+	bin := filepath.Join(root(tb), ".bin")
+	require.NoError(tb, os.MkdirAll(bin, 0o750))
 	tool := filepath.Join(bin, path.Base(module)+"-"+version)
 	lock := flock.New(tool + ".lock") // tests of several packages run at once
-	require.NoError(t, lock.Lock())
+	require.NoError(tb, lock.Lock())
 	defer func() { _ = lock.Unlock() }()
 	if _, err := os.Stat(tool); err == nil {
 		return tool
 	}
 	dir, err := os.MkdirTemp(bin, "install-")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	defer func() { _ = os.RemoveAll(dir) }()
-	install := exec.CommandContext(t.Context(), "go", "install", module+"@"+version) //nolint:gosec // names of our own
-	install.Env = append(os.Environ(), "GOBIN="+dir)                                 //nolint:forbidigo // as the test was started
+	install := exec.CommandContext(tb.Context(), "go", "install", module+"@"+version) //nolint:gosec // names of our own
+	install.Env = append(os.Environ(), "GOBIN="+dir)                                  //nolint:forbidigo // as the test was started
 	output, err := install.CombinedOutput()
-	require.NoError(t, err, "install %s@%s: %s", module, version, output)
-	require.NoError(t, os.Rename(filepath.Join(dir, path.Base(module)), tool))
+	require.NoError(tb, err, "install %s@%s: %s", module, version, output)
+	require.NoError(tb, os.Rename(filepath.Join(dir, path.Base(module)), tool))
 	return tool
 }
 
 // root is the repository's folder.
-func root(t testing.TB) string {
-	t.Helper()
+func root(tb testing.TB) string {
+	tb.Helper()
 	dir, err := os.Getwd()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
 			return dir
 		}
-		require.NotEqual(t, filepath.Dir(dir), dir, "no go.mod above the test")
+		require.NotEqual(tb, filepath.Dir(dir), dir, "no go.mod above the test")
 		dir = filepath.Dir(dir)
 	}
 }

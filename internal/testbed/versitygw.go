@@ -65,20 +65,20 @@ var accessKey, secretKey = rand.Text(), rand.Text()
 // StartVersityGW starts an S3 server with one bucket, on the file system of the
 // test's temporary folder, which must have extended attributes. All servers of a
 // process have the same account.
-func StartVersityGW(t testing.TB) *VersityGW {
-	t.Helper()
-	dir := t.TempDir()
+func StartVersityGW(tb testing.TB) *VersityGW {
+	tb.Helper()
+	dir := tb.TempDir()
 	v := &VersityGW{AccessKey: accessKey, SecretKey: secretKey, Bucket: "headrace-test", changed: make(chan struct{})}
 	v.Dir = filepath.Join(dir, v.Bucket)
-	address := freeAddress(t)
+	address := freeAddress(tb)
 	const health = "/health"
-	cmd := exec.CommandContext(t.Context(), Tool(t, versityGWModule, versityGWVersion), //nolint:gosec // a program of our own choice
+	cmd := exec.CommandContext(tb.Context(), Tool(tb, versityGWModule, versityGWVersion), //nolint:gosec // a program of our own choice
 		"--port", address, "--region", region, "--quiet", "--health", health, "posix", dir)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+v.AccessKey, "ROOT_SECRET_ACCESS_KEY="+v.SecretKey) //nolint:forbidigo // as the test was started
-	p := run(t, cmd)
-	p.awaitReady(t, func() error { return get(t, "http://"+address+health) })
+	p := run(tb, cmd)
+	p.awaitReady(tb, func() error { return get(tb, "http://"+address+health) })
 	// A folder is a bucket, made by whoever has the folder.
-	require.NoError(t, os.Mkdir(v.Dir, 0o750))
+	require.NoError(tb, os.Mkdir(v.Dir, 0o750))
 	target := &url.URL{Scheme: "http", Host: address}
 	proxy := httptest.NewServer(v.refuse(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -87,16 +87,16 @@ func StartVersityGW(t testing.TB) *VersityGW {
 		},
 		FlushInterval: -1,
 	}))
-	t.Cleanup(proxy.Close)
-	t.Cleanup(func() { v.Refuse(RefuseNothing) }) // so that nothing hangs any more
+	tb.Cleanup(proxy.Close)
+	tb.Cleanup(func() { v.Refuse(RefuseNothing) }) // so that nothing hangs any more
 	v.Endpoint = proxy.URL
 	return v
 }
 
-func get(t testing.TB, address string) error {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
-	require.NoError(t, err)
+func get(tb testing.TB, address string) error {
+	tb.Helper()
+	request, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, address, nil)
+	require.NoError(tb, err)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
