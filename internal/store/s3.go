@@ -16,6 +16,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
 	gcaws "gocloud.dev/aws"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/s3blob"
@@ -84,7 +85,10 @@ func openS3(ctx context.Context, name string, query url.Values) (*blob.Bucket, d
 		return nil, driver{}, err
 	}
 	o.RequestChecksumCalculation = cfg.RequestChecksumCalculation
-	client := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = pathStyle })
+	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.UsePathStyle = pathStyle
+		o.Logger = logging.Nop{} // it writes to standard error what nobody can act on
+	})
 	bucket, err := s3blob.OpenBucket(ctx, client, name, &o)
 	return bucket, driver{remove: s3Remover(client, name), close: closer(cfg.HTTPClient)}, err
 }
