@@ -29,7 +29,7 @@ func (k *Keys) Seal(plaintext, associated []byte) []byte {
 		panic(errNoKeys)
 	}
 	head := make([]byte, 0, 2+len(k.first)+valueSalt+len(plaintext)+gcmExtra)
-	head = append(head, valueForm, byte(len(k.first)))
+	head = append(head, valueForm, byte(len(k.first))) //nolint:gosec // at most idSize
 	head = append(head, k.first...)
 	head = head[:len(head)+valueSalt]
 	salt := head[len(head)-valueSalt:]
@@ -38,7 +38,7 @@ func (k *Keys) Seal(plaintext, associated []byte) []byte {
 	if err != nil {
 		panic(err) // the key is there and has the right size
 	}
-	return aead.Seal(head, nil, plaintext, bind(head, associated))
+	return aead.Seal(head, nil, plaintext, bind(head, associated)) //nolint:gosec // the cipher makes its own nonce
 }
 
 // Open opens what Seal has sealed with any of the keys and the same associated

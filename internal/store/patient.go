@@ -57,15 +57,16 @@ type watchdog struct {
 	timer  *time.Timer
 }
 
-// watch returns a watchdog that is idle.
-func (s *Store) watch(ctx context.Context) *watchdog {
+// watch returns a watchdog that is idle, and the context that it ends.
+func (s *Store) watch(ctx context.Context) (context.Context, *watchdog) {
 	w := &watchdog{}
-	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	ctx, w.cancel = context.WithCancelCause(ctx)
+	w.ctx = ctx
 	if s.driver.remote() {
 		w.timer = time.AfterFunc(operationTimeout, func() { w.cancel(errSlow) })
 		w.timer.Stop()
 	}
-	return w
+	return ctx, w
 }
 
 // step bounds a step, and returns what must be given its error.

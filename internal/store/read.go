@@ -155,9 +155,9 @@ func (s *Store) openFar(ctx context.Context, c *content, layout seal.Layout, off
 // openRaw opens a part of an object as it is kept, and tells how large the
 // whole is. A part behind the object's end is empty.
 func (s *Store) openRaw(ctx context.Context, key string, start, length int64) (io.ReadCloser, int64, error) {
-	dog := s.watch(ctx)
+	ctx, dog := s.watch(ctx)
 	done := dog.step(operationTimeout)
-	r, err := s.bucket.NewRangeReader(dog.ctx, key, start, length, nil)
+	r, err := s.bucket.NewRangeReader(ctx, key, start, length, nil)
 	if err = done(err); err != nil {
 		dog.stop()
 		if isBeyond(err) {

@@ -39,7 +39,8 @@ func (s *Store) Create(ctx context.Context, key string) (*Writer, error) {
 const unknownSize = -1
 
 func (s *Store) create(ctx context.Context, key string, size int, fresh bool) (*Writer, error) {
-	w := &Writer{store: s, key: key, fresh: fresh, dog: s.watch(ctx)}
+	ctx, dog := s.watch(ctx)
+	w := &Writer{store: s, key: key, fresh: fresh, dog: dog}
 	o := &blob.WriterOptions{
 		DisableContentTypeDetection: true, // would buffer, and nobody reads it
 		// The file system's own is not safe against a second process, see
@@ -54,7 +55,7 @@ func (s *Store) create(ctx context.Context, key string, size int, fresh bool) (*
 		o.BufferSize = s.driver.buffer(int(seal.Furthest(0, int64(size))))
 	}
 	var err error
-	if w.w, err = s.bucket.NewWriter(w.dog.ctx, key, o); err == nil {
+	if w.w, err = s.bucket.NewWriter(ctx, key, o); err == nil {
 		w.content, err = s.keys.NewWriter(w.w, key)
 	}
 	if err != nil {

@@ -21,7 +21,6 @@ type Suite struct {
 // For returns what to start a server with that outlives the test t.
 func (s *Suite) For(tb testing.TB) testing.TB {
 	tb.Helper()
-	//nolint:usetesting // the server outlives the test
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // Close ends it
 	outlives := &outliving{TB: tb, suite: s, ctx: ctx}
 	outlives.Cleanup(cancel)
@@ -61,7 +60,7 @@ func (o *outliving) Context() context.Context { return o.ctx }
 
 // TempDir implements testing.TB.
 func (o *outliving) TempDir() string {
-	dir, err := os.MkdirTemp("", "testbed-") //nolint:usetesting // it outlives the test
+	dir, err := os.MkdirTemp("", "testbed-")
 	require.NoError(o.TB, err)
 	o.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir

@@ -31,7 +31,7 @@ func Tool(tb testing.TB, module, version string) string {
 	if _, err := os.Stat(tool); err == nil {
 		return tool
 	}
-	dir, err := os.MkdirTemp(bin, "install-")
+	dir, err := os.MkdirTemp(bin, "install-") //nolint:usetesting // beside the final name, for the rename
 	require.NoError(tb, err)
 	defer func() { _ = os.RemoveAll(dir) }()
 	install := exec.CommandContext(tb.Context(), "go", "install", module+"@"+version) //nolint:gosec // names of our own
