@@ -132,16 +132,15 @@ func (a *Activities) Tidy(ctx context.Context, run Run) error {
 		counts[run.Output(c.Chunk, c.Holder)] = true
 		counts[run.Errors(c.Chunk, c.Holder)] = true
 	}
-	for key, err := range a.Store.Keys(ctx, run.ChunksPrefix()) {
-		if err != nil {
-			return err
+	useless := func(yield func(string, error) bool) {
+		for key, err := range a.Store.Keys(ctx, run.ChunksPrefix()) {
+			if !counts[key] && !yield(key, err) {
+				return
+			}
 		}
-		if counts[key] {
-			continue
-		}
-		if err := a.Store.Delete(ctx, key); err != nil {
-			return err
-		}
+	}
+	if err := a.Store.DeleteAll(ctx, useless); err != nil {
+		return err
 	}
 	if err := a.Store.DeleteUnfinished(ctx, run.Prefix(), 0); err != nil {
 		return err

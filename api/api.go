@@ -132,13 +132,13 @@ func refuseForeignPages(next http.Handler) http.Handler {
 	return protection.Handler(next)
 }
 
-// Ready reports whether the API can do its work: Temporal answers and the store
-// can be read.
+// Ready reports whether the API can do its work: Temporal answers, the store can
+// be read, and no write to it has failed since the last that succeeded.
 func (a *API) Ready(ctx context.Context) error {
 	if _, err := a.temporal.CheckHealth(ctx, nil); err != nil {
 		return fmt.Errorf("temporal: %w", err)
 	}
-	if _, err := a.store.Exists(ctx, "ready"); err != nil {
+	if err := a.store.Ready(ctx); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil

@@ -109,10 +109,8 @@ func (s *Store) deleteFileDataIfUnused(ctx context.Context, project, id string) 
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	for _, part := range m.Parts {
-		if err := s.Delete(ctx, part.Key); err != nil {
-			return err
-		}
+	if err := s.DeleteAll(ctx, m.keys()); err != nil {
+		return err
 	}
 	if err := s.Delete(ctx, fileManifestKey(project, id)); err != nil {
 		return err

@@ -39,20 +39,21 @@ func TestKeysOfARunAreSpelledAsStoresOnDiskHaveThem(t *testing.T) {
 
 func TestFilesAndMarksLieWhereStoresOnDiskHaveThem(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	upload := b.upload(t)
-	output, m := b.output(t, "x")
-	require.NoError(t, b.PinFile(t.Context(), project, upload.ID, "batch_1"))
-	require.NoError(t, b.MarkBatch(t.Context(), run))
-	require.ElementsMatch(t, []string{
-		"files/default/data/" + upload.ID,
-		"files/default/meta/" + upload.ID + ".json",
-		"files/default/pins/" + upload.ID + "/batch_1",
-		"files/default/meta/" + output.ID + ".json",
-		"files/default/manifests/" + output.ID + ".json",
-		"batches/p/created/batch_1",
-		m.Parts[0].Key,
-	}, b.paths(t))
+	each(t, func(t *testing.T, b *testBundle) {
+		upload := b.upload(t)
+		output, m := b.output(t, "x")
+		require.NoError(t, b.PinFile(t.Context(), project, upload.ID, "batch_1"))
+		require.NoError(t, b.MarkBatch(t.Context(), run))
+		require.ElementsMatch(t, []string{
+			"files/default/data/" + upload.ID,
+			"files/default/meta/" + upload.ID + ".json",
+			"files/default/pins/" + upload.ID + "/batch_1",
+			"files/default/meta/" + output.ID + ".json",
+			"files/default/manifests/" + output.ID + ".json",
+			"batches/p/created/batch_1",
+			m.Parts[0].Key,
+		}, b.paths(t))
+	})
 }
 
 func TestTheChunkOfAKeyIsReadBack(t *testing.T) {
@@ -100,14 +101,15 @@ func TestKeysOfChunksSortByNumber(t *testing.T) {
 // order of keys and that of the folders they lie in must agree.
 func TestEveryKeyOfARunIsListedInOrder(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	keys := []string{run.Object(), run.Index(), run.Problems(), run.Commits(0), run.Commits(1)}
-	for _, chunk := range []int64{0, 1, 2, 9, 10, 11, 99, 100, 999_999_999, 1_000_000_000} {
-		keys = append(keys, run.Output(chunk, "0-1"), run.Errors(chunk, "0-1"), run.Segment(chunk, "0-2", 0), run.Segment(chunk, "0-2", 1))
-	}
-	for _, key := range keys {
-		require.NoError(t, b.Put(t.Context(), key, nil))
-	}
-	slices.Sort(keys)
-	require.Equal(t, keys, collect(t, b.Keys(t.Context(), run.Prefix())))
+	each(t, func(t *testing.T, b *testBundle) {
+		keys := []string{run.Object(), run.Index(), run.Problems(), run.Commits(0), run.Commits(1)}
+		for _, chunk := range []int64{0, 1, 2, 9, 10, 11, 99, 100, 999_999_999, 1_000_000_000} {
+			keys = append(keys, run.Output(chunk, "0-1"), run.Errors(chunk, "0-1"), run.Segment(chunk, "0-2", 0), run.Segment(chunk, "0-2", 1))
+		}
+		for _, key := range keys {
+			require.NoError(t, b.Put(t.Context(), key, nil))
+		}
+		slices.Sort(keys)
+		require.Equal(t, keys, collect(t, b.Keys(t.Context(), run.Prefix())))
+	})
 }

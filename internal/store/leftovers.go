@@ -14,7 +14,7 @@ import (
 // folders are what the keys of all objects begin with. A store's folder may have
 // other things in it, which are not ours.
 func folders() []string {
-	return []string{"answers", "batches", "files", "queues", "tasks", "webhooks"}
+	return []string{"answers", "batches", "files", "probes", "queues", "tasks", "webhooks"}
 }
 
 // DeleteLeftovers deletes in the whole store what is left of writes whose process
@@ -22,12 +22,12 @@ func folders() []string {
 // It takes its time, so that a store with millions of objects can be in use
 // meanwhile.
 func (s *Store) DeleteLeftovers(ctx context.Context, age time.Duration) error {
-	if s.folder == "" {
+	if s.driver.folder == "" {
 		return nil
 	}
 	seen := 0
 	for _, folder := range folders() {
-		err := filepath.WalkDir(filepath.Join(s.folder, folder), func(path string, entry fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(s.driver.folder, folder), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return unlessGone(err)
 			}

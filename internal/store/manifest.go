@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"io"
+	"iter"
 
 	"github.com/headrace/headrace/internal/openai"
 )
@@ -27,6 +28,17 @@ func (m Manifest) Bytes() int64 {
 		n += p.Bytes
 	}
 	return n
+}
+
+// keys yields the keys of the parts.
+func (m Manifest) keys() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for _, p := range m.Parts {
+			if !yield(p.Key, nil) {
+				return
+			}
+		}
+	}
 }
 
 // SaveManifestFile writes an output file: its manifest, then the object that

@@ -15,32 +15,26 @@ import (
 
 func TestOfManyWritersOfANewKeyOneSucceeds(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	var won atomic.Int64
-	var all sync.WaitGroup
-	for i := range 8 { // each as another process would
-		s, err := store.Open(t.Context(), dir)
-		require.NoError(t, err)
-		all.Go(func() {
-			err := s.PutNew(t.Context(), "a/b.000000", []byte(strconv.Itoa(i)))
-			if err == nil {
-				won.Add(1)
-			} else if !errors.Is(err, store.ErrExists) {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	require.Equal(t, int64(1), won.Load())
-	s, err := store.Open(t.Context(), dir)
-	require.NoError(t, err)
-	var keys []string
-	for key, err := range s.Keys(t.Context(), "") {
-		require.NoError(t, err)
-		keys = append(keys, key)
-	}
-	require.Equal(t, []string{"a/b.000000"}, keys, "nothing is left of those who lost")
-	require.NoError(t, s.PutNew(t.Context(), "a/b.000001", nil))
+	each(t, func(t *testing.T, b *testBundle) {
+		var won atomic.Int64
+		var all sync.WaitGroup
+		for i := range 8 { // each as another process would
+			s := b.again(t)
+			all.Go(func() {
+				err := s.PutNew(t.Context(), "a/b.000000", []byte(strconv.Itoa(i)))
+				if err == nil {
+					won.Add(1)
+				} else if !errors.Is(err, store.ErrExists) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, int64(1), won.Load())
+		require.Equal(t, []string{"a/b.000000"}, b.paths(t), "nothing is left of those who lost")
+		require.NoError(t, b.PutNew(t.Context(), "a/b.000001", nil))
+		require.ErrorIs(t, b.PutNew(t.Context(), "a/b.000001", nil), store.ErrExists, "nothing is something")
+	})
 }
 
 func TestKeysOfTaskResultsTellWhoseTheyAre(t *testing.T) {

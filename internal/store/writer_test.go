@@ -49,30 +49,32 @@ func TestAnObjectIsInvisibleUntilItIsCommitted(t *testing.T) {
 
 func TestAnAbortedWriteLeavesWhatWasThereBefore(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.write(t.Context(), t, "k", "never").Abort()
-	b.requireNothing(t)
+	each(t, func(t *testing.T, b *testBundle) {
+		b.write(t.Context(), t, "k", "never").Abort()
+		b.requireNothing(t)
 
-	require.NoError(t, b.Put(t.Context(), "k", []byte("old")))
-	b.write(t.Context(), t, "k", "never").Abort()
-	got, err := b.Get(t.Context(), "k")
-	require.NoError(t, err)
-	require.Equal(t, "old", string(got))
-	require.Equal(t, []string{"k"}, b.paths(t))
+		require.NoError(t, b.Put(t.Context(), "k", []byte("old")))
+		b.write(t.Context(), t, "k", "never").Abort()
+		got, err := b.Get(t.Context(), "k")
+		require.NoError(t, err)
+		require.Equal(t, "old", string(got))
+		require.Equal(t, []string{"k"}, b.paths(t))
+	})
 }
 
 func TestAWriteWhoseContextEndsIsNotCommitted(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	w := b.write(ctx, t, "k", "half")
-	aborted := b.write(ctx, t, "l", "half")
-	cancel()
-	require.ErrorIs(t, w.Commit(), context.Canceled)
-	aborted.Abort()
-	b.requireNothing(t)
-	require.ErrorIs(t, b.Put(ctx, "k", nil), context.Canceled)
-	b.requireNothing(t)
+	each(t, func(t *testing.T, b *testBundle) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := b.write(ctx, t, "k", "half")
+		aborted := b.write(ctx, t, "l", "half")
+		cancel()
+		require.ErrorIs(t, w.Commit(), context.Canceled)
+		aborted.Abort()
+		b.requireNothing(t)
+		require.ErrorIs(t, b.Put(ctx, "k", nil), context.Canceled)
+		b.requireNothing(t)
+	})
 }
 
 func TestAWriteWhoseFolderIsGoneFailsAndSaysSo(t *testing.T) {
@@ -103,11 +105,12 @@ func TestAWriteThatCannotBeginSaysSo(t *testing.T) {
 
 func TestAnAbortedWriterTakesNoMore(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	w := b.write(t.Context(), t, "k", "x")
-	w.Abort()
-	_, err := w.Write([]byte("y"))
-	require.ErrorContains(t, err, "write k: ")
-	require.Error(t, w.Commit())
-	b.requireNothing(t)
+	each(t, func(t *testing.T, b *testBundle) {
+		w := b.write(t.Context(), t, "k", "x")
+		w.Abort()
+		_, err := w.Write([]byte("y"))
+		require.ErrorContains(t, err, "write k: ")
+		require.Error(t, w.Commit())
+		b.requireNothing(t)
+	})
 }
