@@ -58,7 +58,7 @@ func TestTheImageIsOneProgramThatIsNotRoot(t *testing.T) {
 	}
 	last := slices.IndexFunc(all, func(i instruction) bool { return i.word == "FROM" && !strings.Contains(i.rest, " AS ") })
 	require.Equal(t, []string{"--from=build /out/headrace /usr/local/bin/headrace"}, of(all[last:], "COPY"))
-	for _, source := range strings.Fields(strings.TrimSuffix(of(all, "COPY")[0], " ./")) {
+	for source := range strings.FieldsSeq(strings.TrimSuffix(of(all, "COPY")[0], " ./")) {
 		require.FileExists(t, filepath.Join(root, source))
 	}
 }

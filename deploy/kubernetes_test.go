@@ -31,7 +31,7 @@ type kustomization struct {
 	Resources          []string                 `json:"resources"`
 	ConfigMapGenerator []configMap              `json:"configMapGenerator"`
 	Images             []map[string]string      `json:"images"`
-	Patches            []map[string]interface{} `json:"patches"`
+	Patches            []map[string]any `json:"patches"`
 }
 
 type configMap struct {
@@ -75,9 +75,9 @@ func decode(t *testing.T, path string) []any {
 	for document := range strings.SplitSeq(read(t, path), "\n---\n") {
 		var kind meta.TypeMeta
 		require.NoError(t, yaml.Unmarshal([]byte(document), &kind), path)
-		make, known := kinds[kind.APIVersion+"/"+kind.Kind]
+		create, known := kinds[kind.APIVersion+"/"+kind.Kind]
 		require.True(t, known, "%s: no type for %s %s", path, kind.APIVersion, kind.Kind)
-		o := make()
+		o := create()
 		require.NoError(t, yaml.UnmarshalStrict([]byte(document), o), "%s: %s", path, kind.Kind)
 		all = append(all, o)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,10 @@ wrong is told, and the exit code is 2.`,
 			if err != nil {
 				return err
 			}
-			if _, err := newOutgoing(cfg, p.env); err != nil {
+			_, outgoingErr := newOutgoing(cfg, p.env)
+			_, ringErr := keyRing(cfg)
+			_, sealErr := sealKeys(cfg)
+			if err := errors.Join(outgoingErr, ringErr, sealErr); err != nil {
 				return err
 			}
 			if err := cfg.Print(p.stdout); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,4 +54,32 @@ func TestDefaultsAreThoseOfThePackagesThatTheyAreFor(t *testing.T) {
 	require.Equal(t, runner.DefaultConcurrency, config.Default().Worker.TaskConcurrency)
 	require.Equal(t, defaultListen, config.Default().API.Listen)
 	require.Equal(t, filepath.Clean(storeDir(defaultData)), config.Default().Store.URL)
+}
+
+func TestWhatKeysHaveWrongIsToldBeforeAnythingStarts(t *testing.T) {
+	t.Parallel()
+	encryption := strings.TrimSpace(command(t, nil, "key", "new", "--encryption").stdout)
+	for says, env := range map[string]map[string]string{
+		"encryption.keys: ":      {"HEADRACE_ENCRYPTION_KEYS_0_ID": "first", "HEADRACE_ENCRYPTION_KEYS_0_KEY": "hush"},
+		"api.keys: ":             {"HEADRACE_API_KEYS_0_NAME": "web", "HEADRACE_API_KEYS_0_HASH": "hush"},
+		"api.keys[0] (web): ":    {"HEADRACE_API_KEYS_0_NAME": "web", "HEADRACE_API_KEYS_0_EXPIRES": "soon"},
+		"could use your provide": {"HEADRACE_API_LISTEN": "0.0.0.0:80"},
+	} {
+		for _, args := range [][]string{{"config"}, {"dev", "--data", t.TempDir()}, {"api"}} {
+			if says == "encryption.keys: " && args[0] == "api" {
+				continue // it wants to reach Temporal first
+			}
+			r := command(t, env, args...)
+			require.Equal(t, 2, r.code, "%v: %s", args, r.stderr)
+			require.Contains(t, r.stderr, says)
+			require.NotContains(t, r.stderr, "hush")
+		}
+	}
+	hash := "sha256:" + strings.Repeat("0a", 32)
+	r := command(t, map[string]string{
+		"HEADRACE_ENCRYPTION_KEYS_0_ID": "first", "HEADRACE_ENCRYPTION_KEYS_0_KEY": encryption, "HEADRACE_API_LISTEN": "0.0.0.0:80",
+		"HEADRACE_API_KEYS_0_NAME": "web", "HEADRACE_API_KEYS_0_HASH": hash, "HEADRACE_API_KEYS_0_SCOPES": "submit, read",
+	}, "config")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.NotContains(t, r.stdout, encryption)
 }

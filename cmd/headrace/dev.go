@@ -60,7 +60,8 @@ func dev(c *cobra.Command, p program, f *devFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := requireLoopback(cfg.API.Listen, cfg.API.Insecure); err != nil {
+	keys, err := keyRing(cfg)
+	if err != nil {
 		return err
 	}
 	out, err := newOutgoing(cfg, p.env)
@@ -72,7 +73,7 @@ func dev(c *cobra.Command, p program, f *devFlags) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s := &stack{logger: p.logger(slog.LevelWarn), config: cfg, outgoing: out}
+	s := &stack{logger: p.logger(slog.LevelWarn), config: cfg, outgoing: out, keys: keys}
 	defer s.stop(context.WithoutCancel(ctx))
 	s.onStop(func(context.Context) { _ = listener.Close() })
 	uiURL, err := s.startTemporal(ctx, embedded{

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headrace/headrace/internal/apikey"
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/secret"
 	"github.com/headrace/headrace/internal/store"
 )
@@ -35,7 +36,7 @@ of them. The configuration has hashes, from which nobody can make the keys.`,
 // keyFlags say what a new key is to be.
 type keyFlags struct {
 	name, project, scopes, expires string
-	json                           bool
+	json, encryption               bool
 }
 
 func newKeyNew(p program) *cobra.Command {
@@ -54,9 +55,19 @@ there is, and results), operate (pause, change and retry batches; look at queues
 admin (everything, the limits of queues too).`,
 		Example: `  headrace key new --name web --project shop --scopes submit,read
   KEY=$(headrace key new --name ci --scopes submit,read --expires 2027-01-01)
-  headrace key new --name ops --scopes operate,read --json`,
+  headrace key new --name ops --scopes operate,read --json
+  headrace key new --encryption                            a key for encryption.keys`,
 		Args: wantArgs(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error { return f.run(p) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !f.encryption {
+				return f.run(p)
+			}
+			if c.Flags().NFlag() > 1 {
+				return usageError{errors.New("--encryption makes a key that has no name or scopes: leave the other flags out")}
+			}
+			_, err := fmt.Fprintln(p.stdout, seal.NewKey().Reveal())
+			return err
+		},
 	}
 	fs := c.Flags()
 	fs.StringVar(&f.name, "name", "", "name of the key, for logs and for people (required)")
@@ -64,6 +75,7 @@ admin (everything, the limits of queues too).`,
 	fs.StringVar(&f.scopes, "scopes", string(apikey.Submit)+","+string(apikey.Read), "what the key allows: submit, read, operate, admin")
 	fs.StringVar(&f.expires, "expires", "", "day or time at which the key stops to work, such as 2027-01-01 (default never)")
 	fs.BoolVar(&f.json, "json", false, "print the key and its entry as JSON, to standard output")
+	fs.BoolVar(&f.encryption, "encryption", false, "make a key of the encryption at rest instead, and print that alone")
 	return c
 }
 

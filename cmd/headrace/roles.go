@@ -43,7 +43,8 @@ func newAPI(p program) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := requireLoopback(cfg.API.Listen, cfg.API.Insecure); err != nil {
+			keys, err := keyRing(cfg)
+			if err != nil {
 				return err
 			}
 			listener, err := listen(ctx, cfg.API.Listen, false)
@@ -56,6 +57,7 @@ func newAPI(p program) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.keys = keys
 			if !providers.Simulated() { // a simulator of its own would be of no use to anybody
 				if err := s.callTo(ctx, providers); err != nil {
 					return err

@@ -122,6 +122,7 @@ func TestWrongUsageSaysWhatIsWrongAndExitsWith2(t *testing.T) {
 		"api --max-body 7":              "--max-body 7: expected 1024 to 1073741824 bytes",
 		"api --max-body much":           `--max-body: "much" is no number`,
 		"api --insecure=perhaps":        `--insecure: "perhaps" is neither true nor false`,
+		"key new --encryption --name a": "leave the other flags out",
 		"config extra":                  `unknown command "extra" for "headrace config"`,
 		"config --listen here":          `--listen "here": expected host:port`,
 		"config --upstream x":           `--upstream "x" is no URL`,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/headrace/headrace/activities"
 	"github.com/headrace/headrace/api"
+	"github.com/headrace/headrace/internal/apikey"
 	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/limit"
@@ -38,6 +39,7 @@ type stack struct {
 	outgoing outgoing
 	stops    []func(context.Context)
 
+	keys     *apikey.Ring // of the API; nil lets everybody in
 	temporal client.Client
 	store    *store.Store
 	routes   []dispatch.Route // none unless callTo was called
@@ -85,15 +87,19 @@ func (s *stack) connect(ctx context.Context, o temporal.Options) error {
 	return nil
 }
 
-// openStore opens the store at location.
+// openStore opens the store at location, and makes sure that it can be written to.
 func (s *stack) openStore(ctx context.Context, location string) error {
-	opened, err := store.Open(ctx, location)
+	keys, err := sealKeys(s.config)
+	if err != nil {
+		return err
+	}
+	opened, err := store.OpenWith(ctx, location, store.Options{Keys: keys})
 	if err != nil {
 		return err
 	}
 	s.store = opened
 	s.onStop(func(context.Context) { _ = opened.Close() })
-	return nil
+	return opened.Check(ctx)
 }
 
 // startWorker starts a worker that calls providers. Calls in flight have their grace
@@ -170,7 +176,7 @@ func (s *stack) tidyStore(ctx context.Context) {
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyStore(ctx)
 	o := api.Options{
-		Temporal: s.temporal, Store: s.store, Logger: s.logger, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
+		Temporal: s.temporal, Store: s.store, Logger: s.logger, Keys: s.keys, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
 		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},
 	}
 	if s.runner != nil {
