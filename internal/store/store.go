@@ -26,9 +26,10 @@ var ErrExists = errors.New("object exists")
 
 // Store keeps objects under keys. It is safe for concurrent use.
 type Store struct {
-	bucket *blob.Bucket
-	folder string // on this machine, "" if the store is none
-	dirs   syncedDirs
+	bucket   *blob.Bucket
+	folder   string // on this machine, "" if the store is none
+	dirs     syncedDirs
+	observer Observer
 }
 
 // Open opens the store at location: a folder's path or a file:// URL. The
@@ -99,11 +100,13 @@ func (s *Store) PutJSON(ctx context.Context, key string, v any) error {
 
 // Get returns what key holds, or ErrNotFound.
 func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
+	begun := s.observer.begin()
 	data, err := s.bucket.ReadAll(ctx, key)
 	if err != nil {
-		return nil, wrap("read", key, err)
+		err = wrap("read", key, err)
 	}
-	return data, nil
+	s.observer.end(Read, key, begun, err)
+	return data, err
 }
 
 // GetJSON decodes what key holds into v, or returns ErrNotFound.
@@ -121,9 +124,14 @@ func (s *Store) GetJSON(ctx context.Context, key string, v any) error {
 // Reader reads length bytes of key from offset on; a negative length reads to
 // the end. It returns ErrNotFound for a key that holds nothing.
 func (s *Store) Reader(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	begun := s.observer.begin()
 	r, err := s.bucket.NewRangeReader(ctx, key, offset, length, nil)
 	if err != nil {
-		return nil, wrap("read", key, err)
+		err = wrap("read", key, err)
+	}
+	s.observer.end(Read, key, begun, err)
+	if err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -144,19 +152,27 @@ func (s *Store) Range(ctx context.Context, key string, offset, length int64) ([]
 
 // Exists reports whether key holds anything.
 func (s *Store) Exists(ctx context.Context, key string) (bool, error) {
+	begun := s.observer.begin()
 	ok, err := s.bucket.Exists(ctx, key)
 	if err != nil {
-		return false, wrap("look up", key, err)
+		err = wrap("look up", key, err)
 	}
-	return ok, nil
+	s.observer.end(Lookup, key, begun, err)
+	return ok, err
 }
 
 // Delete removes key. It is no error if key holds nothing.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	if err := s.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-		return wrap("delete", key, err)
+	begun := s.observer.begin()
+	err := s.bucket.Delete(ctx, key)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		err = nil
 	}
-	return nil
+	if err != nil {
+		err = wrap("delete", key, err)
+	}
+	s.observer.end(Delete, key, begun, err)
+	return err
 }
 
 // Keys yields every key that starts with prefix, in order. Objects that are
@@ -226,6 +242,8 @@ const listTries = 100
 // listPage lists one page. The walk through a local folder breaks off when an
 // object is deleted under it, which is no reason to fail.
 func (s *Store) listPage(ctx context.Context, token []byte, size int, prefix string) (page []*blob.ListObject, next []byte, err error) {
+	begun := s.observer.begin()
+	defer func() { s.observer.end(List, prefix, begun, err) }()
 	for range listTries {
 		page, next, err = s.bucket.ListPage(ctx, token, size, &blob.ListOptions{Prefix: prefix})
 		if gcerrors.Code(err) != gcerrors.NotFound && !errors.Is(err, os.ErrNotExist) {

@@ -21,6 +21,8 @@ type Writer struct {
 	cancel context.CancelFunc
 	key    string
 	dirs   *syncedDirs
+
+	observer Observer
 }
 
 // Create begins to write key.
@@ -30,7 +32,7 @@ func (s *Store) Create(ctx context.Context, key string) (*Writer, error) {
 
 func (s *Store) create(ctx context.Context, key string, fresh bool) (*Writer, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &Writer{cancel: cancel, key: key, dirs: &s.dirs}
+	w := &Writer{cancel: cancel, key: key, dirs: &s.dirs, observer: s.observer}
 	bw, err := s.bucket.NewWriter(ctx, key, &blob.WriterOptions{
 		DisableContentTypeDetection: true, // would buffer, and nobody reads it
 		// The file system's own is not safe against a second process, see
@@ -51,16 +53,25 @@ func (s *Store) create(ctx context.Context, key string, fresh bool) (*Writer, er
 
 // Write implements io.Writer.
 func (w *Writer) Write(p []byte) (int, error) {
+	begun := w.observer.begin()
 	n, err := w.w.Write(p)
 	if err != nil {
-		return n, fmt.Errorf("write %s: %w", w.key, err)
+		err = fmt.Errorf("write %s: %w", w.key, err)
+		w.observer.end(Write, w.key, begun, err)
 	}
-	return n, nil
+	return n, err
 }
 
 // Commit makes the object visible under its key. On a local folder its data
 // reaches the disk before its name does.
 func (w *Writer) Commit() error {
+	begun := w.observer.begin()
+	err := w.commit()
+	w.observer.end(Write, w.key, begun, err)
+	return err
+}
+
+func (w *Writer) commit() error {
 	defer w.cancel()
 	if w.file != nil {
 		if err := w.file.Sync(); err != nil {
@@ -83,8 +94,15 @@ func (w *Writer) Commit() error {
 // drops what was written and returns ErrExists. Of several writers at most one
 // succeeds, whichever process it is in.
 func (w *Writer) CommitNew() error {
+	begun := w.observer.begin()
+	err := w.commitNew()
+	w.observer.end(Write, w.key, begun, err)
+	return err
+}
+
+func (w *Writer) commitNew() error {
 	if w.file == nil {
-		if err := w.Commit(); gcerrors.Code(err) == gcerrors.FailedPrecondition {
+		if err := w.commit(); gcerrors.Code(err) == gcerrors.FailedPrecondition {
 			return fmt.Errorf("write %s: %w", w.key, ErrExists)
 		} else { //nolint:revive // the error is of this branch alone
 			return err
