@@ -3,21 +3,21 @@ package api
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/headrace/headrace/internal/health"
 	"github.com/headrace/headrace/internal/openai"
 )
 
 // routes is every route there is.
 func (a *API) routes(e *gin.Engine) {
-	e.Use(a.recover)
+	e.Use(a.observe, a.recover)
 	e.NoRoute(a.handle(noRoute))
 	e.NoMethod(a.handle(noMethod))
 
-	e.GET("/livez", a.handle(alive))
-	e.GET("/readyz", a.handle(a.readyz))
+	e.GET(health.PathLive, a.handle(alive))
+	e.GET(health.PathReady, a.handle(a.readyz))
 
 	v1 := e.Group("/v1")
 	v1.POST("/files", a.handle(a.createFile))
@@ -82,13 +82,8 @@ func alive(c *gin.Context) error {
 	return nil
 }
 
-// readyTimeout bounds how long a readiness check waits for what it checks.
-const readyTimeout = 2 * time.Second
-
 func (a *API) readyz(c *gin.Context) error {
-	ctx, cancel := contextWithTimeout(c, readyTimeout)
-	defer cancel()
-	if err := a.Ready(ctx); err != nil {
+	if err := a.Ready(c.Request.Context()); err != nil {
 		return &openai.Error{
 			Status: http.StatusServiceUnavailable, Type: openai.TypeUnavailable, Message: "Not ready: " + err.Error(),
 		}
