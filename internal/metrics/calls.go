@@ -3,6 +3,7 @@ package metrics
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -51,6 +52,9 @@ type calls struct {
 	prices         map[string]price.Table
 	models, queues *names
 
+	// ways are those of calls that have served, found without a lock.
+	ways atomic.Pointer[map[wayKey]*way]
+
 	mu        sync.RWMutex
 	series    map[seriesKey]*series
 	lines     map[string]*queueSeries
@@ -65,9 +69,7 @@ type series struct {
 	tokens   [tokenTypes]prometheus.Counter
 	duration prometheus.Observer
 
-	price  price.Price
-	priced bool
-	cost   atomic.Int64 // a price.Amount
+	cost atomic.Int64 // a price.Amount
 }
 
 // queueSeries are the metrics of one queue.
@@ -110,21 +112,28 @@ func newCalls(f factory, prices map[string]price.Table) *calls {
 		prices: prices, models: newNames(), queues: newNames(),
 		series: map[seriesKey]*series{}, lines: map[string]*queueSeries{}, providers: map[string]prometheus.Gauge{},
 	}
+	c.ways.Store(&map[wayKey]*way{})
 	f.registry.MustRegister(c)
 	return c
 }
 
 // Begin implements dispatch.Observer.
 func (m *calls) Begin(ctx context.Context, o *dispatch.Observed) (context.Context, dispatch.Watch) {
-	flying := m.flying(o.Provider)
-	flying.Inc()
-	return ctx, &call{calls: m, observed: o, flying: flying, begun: time.Now()}
+	c := &call{calls: m, observed: o, begun: time.Now()}
+	if c.way = (*m.ways.Load())[wayKey{o.Provider, o.Model, o.Queue}]; c.way != nil {
+		c.flying = c.way.flying
+	} else {
+		c.flying = m.flying(o.Provider)
+	}
+	c.flying.Inc()
+	return ctx, c
 }
 
 // call is one call to a provider. It implements dispatch.Watch.
 type call struct {
 	calls    *calls
 	observed *dispatch.Observed
+	way      *way // nil until it is known
 	flying   prometheus.Gauge
 	begun    time.Time
 }
@@ -138,28 +147,64 @@ func (c *call) First() {
 // End implements dispatch.Watch.
 func (c *call) End(r llm.Response, err error) {
 	c.flying.Dec()
-	took, provider, model := time.Since(c.begun), c.observed.Provider, c.observed.Model
+	took := time.Since(c.begun)
+	if c.way == nil {
+		c.way = c.calls.way(c.observed, err == nil)
+	}
+	w := c.way
+	w.outcomes[outcomeOf(err)].Inc()
+	w.duration.Observe(took.Seconds())
+	w.queue.calls.Inc()
+	if r.Usage != (openai.Usage{}) {
+		w.queue.tokens.Add(float64(r.Usage.TotalTokens))
+		w.count(r.Usage)
+		w.spend(w.price, r.Usage)
+	}
+}
+
+// way is what a call of a queue to a model is counted by.
+type way struct {
+	*series
+
+	queue  *queueSeries
+	flying prometheus.Gauge
+	price  *price.Price // that of the model, also where it has no label; nil for none
+}
+
+type wayKey struct{ provider, model, queue string }
+
+// mostWays bounds the ways that are remembered. Others are found anew for each call.
+const mostWays = 1000
+
+// way finds the way of a call, and remembers that of one whose labels are known to
+// stay.
+func (m *calls) way(o *dispatch.Observed, serves bool) *way {
+	provider, model := o.Provider, ""
 	if provider == "" {
-		provider, model = Elsewhere, ""
+		provider = Elsewhere
 	} else {
-		model = c.calls.models.label(model, err == nil)
+		model = m.models.label(o.Model, serves)
 	}
-	s := c.calls.of(provider, model)
-	s.outcomes[outcomeOf(err)].Inc()
-	s.duration.Observe(took.Seconds())
-	q := c.calls.queue(c.calls.queues.label(c.observed.Queue, err == nil))
-	q.calls.Inc()
-	if r.Usage == (openai.Usage{}) {
+	w := &way{series: m.of(provider, model), queue: m.queue(m.queues.label(o.Queue, serves)), flying: m.flying(o.Provider)}
+	if p, ok := m.prices[o.Provider].Of(o.Model); ok {
+		w.price = &p
+	}
+	if serves {
+		m.remember(wayKey{o.Provider, o.Model, o.Queue}, w)
+	}
+	return w
+}
+
+func (m *calls) remember(key wayKey, w *way) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := *m.ways.Load()
+	if len(known) >= mostWays {
 		return
 	}
-	q.tokens.Add(float64(r.Usage.TotalTokens))
-	s.count(r.Usage)
-	if model == c.observed.Model {
-		s.spend(s.price, s.priced, r.Usage)
-		return
-	}
-	rate, priced := c.calls.prices[provider].Of(c.observed.Model)
-	s.spend(rate, priced, r.Usage)
+	more := maps.Clone(known) // whoever reads has no lock
+	more[key] = w
+	m.ways.Store(&more)
 }
 
 // outcomeOf is the index of an outcome.
@@ -187,8 +232,8 @@ func (s *series) count(u openai.Usage) {
 }
 
 // spend books what tokens cost, to the picodollar.
-func (s *series) spend(p price.Price, priced bool, u openai.Usage) {
-	if !priced {
+func (s *series) spend(p *price.Price, u openai.Usage) {
+	if p == nil {
 		return
 	}
 	more := int64(p.Of(u))
@@ -241,7 +286,6 @@ func (m *calls) of(provider, model string) *series {
 		for i, name := range tokenNames {
 			s.tokens[i] = m.tokens.WithLabelValues(provider, model, name)
 		}
-		s.price, s.priced = m.prices[provider].Of(model)
 		return s
 	})
 }
@@ -265,7 +309,7 @@ func (m *calls) Collect(ch chan<- prometheus.Metric) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for key, s := range m.series {
-		if cost := price.Amount(s.cost.Load()); cost > 0 || s.priced {
+		if cost := price.Amount(s.cost.Load()); cost > 0 {
 			ch <- prometheus.MustNewConstMetric(m.cost, prometheus.CounterValue, cost.Dollars(), key.provider, key.model)
 		}
 	}
