@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/logs"
 	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/queue"
 )
 
 // Observer is told what activities do, from any goroutine, and must not wait. What
@@ -58,7 +60,7 @@ func (a *Activities) retried() func(llm.Kind) {
 // tellBegun tells of a batch whose input is good.
 func tellBegun(ctx context.Context, in PlanInput, r PlanResult) {
 	activity.GetLogger(ctx).Info("batch begun", logs.KeyBatchID, in.Run.Batch, logs.KeyProject, in.Run.Project,
-		logs.KeyQueue, in.Options.Queue, logs.KeyModel, r.Model, logs.KeyRequests, r.Requests)
+		logs.KeyQueue, cmp.Or(in.Options.Queue, queue.Default), logs.KeyModel, r.Model, logs.KeyRequests, r.Requests)
 }
 
 // tellEnded tells of a batch whose final object is in the store.

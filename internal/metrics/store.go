@@ -18,7 +18,7 @@ type storeMetrics struct {
 const labelOperation = "operation"
 
 func newStoreMetrics(f factory) *storeMetrics {
-	return &storeMetrics{
+	m := &storeMetrics{
 		durations: f.histograms("store_operation_duration_seconds",
 			"Time of operations on the store, of those that fail too. A read is the time until its first byte.", quickBuckets, labelOperation),
 		failures: f.counters("store_failures_total", "Operations on the store that failed. Writes of results are repeated until they succeed.",
@@ -26,6 +26,10 @@ func newStoreMetrics(f factory) *storeMetrics {
 		written: f.counters("store_objects_written_total",
 			"Objects that were written: chunk, segment, results of tasks, stream, file or other.", "object"),
 	}
+	for _, op := range []store.Operation{store.Read, store.Write, store.Lookup, store.Delete, store.List} {
+		m.failures.WithLabelValues(string(op)) // so that the first failure is an increase
+	}
+	return m
 }
 
 // StoreOperation is told of what a store does, see store.Observer.

@@ -21,7 +21,7 @@ type work struct {
 }
 
 func newWork(f factory) *work {
-	return &work{
+	w := &work{
 		batchesAccepted: f.counter("batches_accepted_total", "Batches that this process has made durable."),
 		tasksAccepted:   f.counter("tasks_accepted_total", "Tasks that this process has made durable, calls that pass through included."),
 		batchesEnded:    f.counters("batches_ended_total", "Batches that have ended, by their final status.", labelStatus),
@@ -35,6 +35,10 @@ func newWork(f factory) *work {
 		deliveries: f.counters("webhook_deliveries_total",
 			"Attempts to deliver a webhook: accepted, retried or given_up.", labelOutcome),
 	}
+	for _, d := range []activities.Delivery{activities.DeliveryAccepted, activities.DeliveryRetried, activities.DeliveryGivenUp} {
+		w.deliveries.WithLabelValues(string(d)) // so that the first is an increase
+	}
+	return w
 }
 
 // Accepted is told of what an API has made durable, see api.Options.

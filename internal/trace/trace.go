@@ -22,7 +22,7 @@ import (
 
 // Protocols of OTLP.
 const (
-	ProtocolHTTP = "http/protobuf"
+	ProtocolHTTP = "http" // with protobuf
 	ProtocolGRPC = "grpc"
 )
 

@@ -285,5 +285,5 @@ func TestAReceiverThatIsAwayIsToldOnce(t *testing.T) {
 func TestAProtocolThatDoesNotExistIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := trace.New(t.Context(), trace.Options{Endpoint: "http://127.0.0.1:1", Protocol: "smoke"})
-	require.EqualError(t, err, `export traces to http://127.0.0.1:1: protocol "smoke": expected http/protobuf or grpc`)
+	require.EqualError(t, err, `export traces to http://127.0.0.1:1: protocol "smoke": expected http or grpc`)
 }
