@@ -107,7 +107,9 @@ func TestTheDashboardShowsWhatThereIs(t *testing.T) {
 			Type, Title, Description string
 			Targets                  []struct{ Expr, LegendFormat string }
 		}
-		Templating struct{ List []struct{ Name, Type, Definition string } }
+		Templating struct {
+			List []struct{ Name, Type, Definition string }
+		}
 	}
 	require.NoError(t, json.Unmarshal(text, &d))
 	known, queries := exported(t), 0
