@@ -119,7 +119,8 @@ func (s *stack) startWorker(ctx context.Context, providers config.Providers, gra
 	limits := limit.Options{
 		Leaser: activities.NewQueues(s.temporal, nudges, host), Worker: host, Label: processName(), Bound: s.config.Worker.TaskConcurrency,
 	}
-	s.shown().gate(&limits, s.logger)
+	stopTelling := s.shown().gate(&limits, s.logger)
+	s.onStop(func(context.Context) { stopTelling() })
 	gate := limit.New(limits)
 	s.onStop(func(context.Context) { gate.Close() })
 	dispatcher := dispatch.New(gate, s.routes...)

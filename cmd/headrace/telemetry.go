@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
@@ -148,10 +147,12 @@ func (t *telemetry) client(o *client.Options) error {
 	return nil
 }
 
-// gate has a gate measured that is about to be made.
-func (t *telemetry) gate(o *limit.Options, logger *slog.Logger) {
+// gate has a gate measured that is about to be made, and logs what becomes of
+// providers until stop is called.
+func (t *telemetry) gate(o *limit.Options, logger *slog.Logger) (stop func()) {
 	o.Leaser = t.metrics.Leaser(o.Leaser)
-	o.Changed = func(c limit.Change) { tellOfProvider(logger, c) }
+	o.Changed, stop = tellOfProviders(logger)
+	return stop
 }
 
 // calls has calls measured and traced.
@@ -181,22 +182,4 @@ func (t *telemetry) api(o *api.Options) {
 	if t.tracing != nil {
 		o.Observers, o.Tracer = append(o.Observers, t.tracing.Requests()), t.tracing
 	}
-}
-
-// tellOfProvider logs that a provider takes no calls, or takes them again. Cool-downs
-// are everyday; what somebody has to mend is a warning.
-func tellOfProvider(logger *slog.Logger, c limit.Change) {
-	ctx := context.Background() //nolint:forbidigo // it belongs to no call
-	if !c.State.Closed() {
-		logger.LogAttrs(ctx, slog.LevelInfo, "provider takes calls again", slog.String(logs.KeyProvider, c.Provider),
-			slog.String(logs.KeyQueue, c.Queue), slog.Int64(logs.KeySeconds, int64(time.Since(c.Was.Since).Seconds())))
-		return
-	}
-	w := c.State.WaitingOn()
-	level := slog.LevelWarn
-	if w.Until != nil { // the provider has asked to wait
-		level = slog.LevelInfo
-	}
-	logger.LogAttrs(ctx, level, "provider takes no calls", slog.String(logs.KeyProvider, c.Provider),
-		slog.String(logs.KeyQueue, c.Queue), slog.String(logs.KeyReason, string(w.Reason)))
 }

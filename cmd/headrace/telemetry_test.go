@@ -2,50 +2,46 @@ package main
 
 import (
 	"bytes"
+	"net"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/llm"
 	"github.com/headrace/headrace/internal/logs"
+	"github.com/headrace/headrace/internal/trace"
 )
 
 func env(pairs map[string]string) func(string) string {
 	return func(name string) string { return pairs[name] }
 }
 
-func TestTracesAreOffUntilTheEnvironmentNamesAReceiver(t *testing.T) {
+func TestTracesAreOffUntilSomebodyNamesAReceiver(t *testing.T) {
 	t.Parallel()
-	for name, on := range map[string]bool{
-		"": false, envTracesSample: false, envTracesEndpoint: true, "OTEL_EXPORTER_OTLP_ENDPOINT": true, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": true,
-	} {
-		value := "http://127.0.0.1:4318"
-		if name == envTracesSample {
-			value = "0"
-		}
-		o, err := newTelemetryOptions(env(map[string]string{name: value}))
-		require.NoError(t, err, name)
-		require.Equal(t, on, o.traced, name)
+	c := config.Default().Telemetry
+	require.False(t, newTelemetryOptions(c, env(nil)).traced)
+	for _, name := range envOTLP {
+		require.True(t, newTelemetryOptions(c, env(map[string]string{name: "http://127.0.0.1:4318"})).traced, name)
 	}
-	o, err := newTelemetryOptions(env(map[string]string{envTracesSample: "0"}))
-	require.NoError(t, err)
-	require.Negative(t, o.traces.Sample, "none, rather than the default")
-	for _, wrong := range []string{"2", "-1", "half"} {
-		_, err = newTelemetryOptions(env(map[string]string{envTracesSample: wrong}))
-		require.ErrorContains(t, err, "expected a share from 0 to 1")
-	}
+	c.Traces = config.Traces{Endpoint: "http://127.0.0.1:4318", Protocol: "grpc", Sample: 0.5}
+	o := newTelemetryOptions(c, env(nil))
+	require.True(t, o.traced)
+	require.Equal(t, trace.Options{Endpoint: "http://127.0.0.1:4318", Protocol: trace.ProtocolGRPC, Sample: 0.5}, o.traces)
+	c.Traces.Sample = 0
+	require.Negative(t, newTelemetryOptions(c, env(nil)).traces.Sample, "none, rather than the default")
 }
 
-func TestWrongSettingsOfTelemetryAreUsageErrors(t *testing.T) {
+func TestAnAddressOfTelemetryThatIsTakenEndsTheProcess(t *testing.T) {
 	t.Parallel()
-	for name, value := range map[string]string{envLogLevel: "loud", envLogFormat: "xml", envTracesSample: "2"} {
-		got := command(t, map[string]string{name: value}, "worker")
-		require.Equal(t, exitUsage, got.code, name)
-		require.Contains(t, got.stderr, value)
-	}
-	got := command(t, map[string]string{envTelemetryListen: "nonsense"}, "worker")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	got := command(t, map[string]string{"HEADRACE_TELEMETRY_LISTEN": l.Addr().String()}, "worker")
 	require.Equal(t, exitFailed, got.code)
 	require.Contains(t, got.stderr, "listen for telemetry")
 }
@@ -57,7 +53,8 @@ func TestWhatSomebodyHasToMendIsAWarning(t *testing.T) {
 	require.NoError(t, err)
 	since := time.Now().Add(-time.Minute)
 	refused := limit.State{Kind: llm.Refused, Message: "Incorrect API key provided: sk-1", Since: since}
-	cooling := limit.State{Kind: llm.Throttled, Since: since, Until: time.Now().Add(time.Second)}
+	cooling := limit.State{Kind: llm.Throttled, Since: since, Until: since.Add(2 * time.Minute)}
+	resting := limit.State{Kind: llm.Throttled, Since: since, Until: since.Add(2 * time.Second)}
 	tellOfProvider(l, limit.Change{Provider: "openai", Queue: "default", State: refused})
 	require.Contains(t, out.String(), `level=WARN msg="provider takes no calls" provider=openai queue=default reason=refused`)
 	require.NotContains(t, out.String(), "sk-1", "the provider's words may have a key in them")
@@ -67,4 +64,42 @@ func TestWhatSomebodyHasToMendIsAWarning(t *testing.T) {
 	out.Reset()
 	tellOfProvider(l, limit.Change{Provider: "openai", Queue: "default", Was: refused})
 	require.Contains(t, out.String(), `level=INFO msg="provider takes calls again" provider=openai queue=default seconds=60`)
+	out.Reset()
+	tellOfProvider(l, limit.Change{Provider: "openai", Queue: "default", State: resting})
+	tellOfProvider(l, limit.Change{Provider: "openai", Queue: "default", Was: resting})
+	require.Empty(t, out.String(), "a short pause is everyday")
+}
+
+func TestChangesOfProvidersAreLoggedInOrder(t *testing.T) {
+	t.Parallel()
+	out := &lockedBuffer{}
+	l, err := logs.New(out, "info", "text")
+	require.NoError(t, err)
+	tell, stop := tellOfProviders(l)
+	defer stop()
+	refused := limit.State{Kind: llm.Refused, Since: time.Now()}
+	tell(limit.Change{Provider: "p", State: refused})
+	tell(limit.Change{Provider: "p", Was: refused})
+	require.Eventually(t, func() bool { return strings.Count(out.String(), "provider=p") == 2 }, 20*time.Second, 5*time.Millisecond)
+	require.Less(t, strings.Index(out.String(), "no calls"), strings.Index(out.String(), "calls again"))
+}
+
+// lockedBuffer may be read while it is written.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// String returns what was written.
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
