@@ -30,4 +30,6 @@ type Activities struct {
 	// TempDir is for files that Plan needs while it runs; empty means the
 	// system's.
 	TempDir string
+	// Observer is told what activities do; nil for nobody.
+	Observer Observer
 }

@@ -20,7 +20,7 @@ func (c laneCaller) Call(ctx, starting context.Context, j engine.Job, flying fun
 	ticket := c.lane.ticket(j)
 	c.lane.places.see(c.lane.a.Dispatcher.Resolve(ticket))
 	return c.lane.a.Dispatcher.Do(ctx, starting, &dispatch.Call{
-		Ticket: ticket, Request: j.Request, Fallback: c.lane.in.Options.Fallback,
+		Ticket: ticket, Request: j.Request, Fallback: c.lane.in.Options.Fallback, Attempt: j.Attempt,
 		Ready: c.lane.pulse.await,
 		Began: func() { flying(1) },
 		Ended: func() { flying(-1) },

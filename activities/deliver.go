@@ -14,6 +14,7 @@ import (
 
 	"github.com/headrace/headrace/internal/egress"
 	"github.com/headrace/headrace/internal/llm"
+	"github.com/headrace/headrace/internal/logs"
 	"github.com/headrace/headrace/internal/webhook"
 )
 
@@ -42,11 +43,14 @@ func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (webhook.Deli
 	now := time.Now()
 	switch {
 	case attempt.Error == nil:
+		a.delivered(DeliveryAccepted)
 		return endDelivery(d, webhook.Delivered, now), nil
 	case attempt.Error.Code == webhook.NotAllowed, attempt.Error.Code == webhook.Gone, now.Add(pause).Unix() > in.Until:
-		activity.GetLogger(ctx).Warn("webhook given up", "delivery", d.ID, "attempts", len(d.Attempts), "error", attempt.Error.Message)
+		a.delivered(DeliveryGivenUp)
+		activity.GetLogger(ctx).Warn("webhook given up", keyDelivery, d.ID, keyAttempts, len(d.Attempts), logs.KeyReason, string(attempt.Error.Code))
 		return endDelivery(d, webhook.Failed, now), nil
 	}
+	a.delivered(DeliveryRetried)
 	activity.RecordHeartbeat(ctx, d.Attempts) // sent before the error, at the latest
 	return d, temporal.NewApplicationErrorWithOptions(attempt.Error.Message, string(attempt.Error.Code), temporal.ApplicationErrorOptions{
 		NextRetryDelay: pause, Category: temporal.ApplicationErrorCategoryBenign, // a receiver that is down is in the delivery's log

@@ -45,6 +45,7 @@ func (a *Activities) Finish(ctx context.Context, in FinishInput) error {
 	if err := a.Store.PutJSON(ctx, in.Run.Object(), object); err != nil {
 		return err
 	}
+	a.tellEnded(ctx, in.Run, &object)
 	if in.Retry != nil {
 		if err := a.Store.UnpinFile(ctx, in.Run.Project, in.Retry.InputFileID, in.Run.Batch); err != nil {
 			return err

@@ -71,7 +71,7 @@ func newLane(ctx context.Context, a *Activities, in WorkInput) *lane {
 	l.pulse = newPulse(ctx, laneBeats, func() any { return l.progress() })
 	o := engine.Options{
 		Hands: in.Hands, Caller: laneCaller{l},
-		MaxAttempts: in.Options.MaxAttempts, Backoff: llm.DefaultBackoff,
+		MaxAttempts: in.Options.MaxAttempts, Backoff: llm.DefaultBackoff, Retried: a.retried(),
 		// A lane without hands holds no worker: whoever wants calls again opens one.
 		Idle: func() {
 			if !l.settings.Load().Wait {

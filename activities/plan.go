@@ -36,7 +36,9 @@ func (a *Activities) Plan(ctx context.Context, in PlanInput) (PlanResult, error)
 	if summary.ErrorCount > 0 {
 		return a.refuse(ctx, in.Run, summary.Errors, summary.ErrorCount)
 	}
-	return PlanResult{Requests: summary.Requests, Chunks: summary.Chunks, Model: summary.Model}, nil
+	result := PlanResult{Requests: summary.Requests, Chunks: summary.Chunks, Model: summary.Model}
+	tellBegun(ctx, in, result)
+	return result, nil
 }
 
 func (a *Activities) index(ctx context.Context, in PlanInput, input io.Reader) (jsonl.Summary, error) {

@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/headrace/headrace/internal/apikey"
 	"github.com/headrace/headrace/internal/groupcommit"
+	"github.com/headrace/headrace/internal/health"
 	"github.com/headrace/headrace/internal/live"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/streamlog"
@@ -42,6 +42,14 @@ type Options struct {
 	MaxBody  int64
 	Models   ModelLister // nil if this process knows no provider
 	Webhooks Webhooks
+	// Health answers /readyz; nil for that of Temporal and the store.
+	Health *health.Health
+	// Observers are told of requests, and Accepted of how many batches or tasks
+	// have become durable; nil for nobody.
+	Observers []Observer
+	Accepted  func(what Accepted, n int)
+	// Tracer makes tasks part of the traces of their requests; nil for no traces.
+	Tracer Tracer
 }
 
 // Runner is a short cut to the tasks that run in this process, see
@@ -71,6 +79,11 @@ type API struct {
 	engine   *gin.Engine
 	handler  http.Handler
 	watches  *watches
+	health   *health.Health
+
+	observers    []Observer
+	tellAccepted func(Accepted, int)
+	tracer       Tracer
 
 	keys      *apikey.Ring // nil if nobody has to show any
 	throttle  *apikey.Throttle
@@ -97,13 +110,17 @@ func New(o Options) *API {
 	}
 	a.hub, a.runner, a.httpTasks, a.maxBody = o.Hub, o.Runner, o.HTTPTasks, cmp.Or(o.MaxBody, DefaultMaxBody)
 	a.keys, a.throttle, a.strangers = o.Keys, apikey.NewThrottle(), newStrangers()
+	a.observers, a.tellAccepted, a.tracer = o.Observers, o.Accepted, o.Tracer
+	if a.health = o.Health; a.health == nil {
+		a.health = health.New(Checks(o.Temporal, o.Store)...)
+	}
 	if a.logs = o.Logs; a.logs == nil {
 		a.logs = streamlog.New(o.Store)
 	}
 	if a.hub == nil {
 		a.hub = live.NewHub()
 	}
-	a.committers = &committers{start: a.startGroup, all: map[string]*groupcommit.Committer[*submission]{}}
+	a.committers = &committers{start: a.startGroup, resume: a.resume, all: map[string]*groupcommit.Committer[*submission]{}}
 	a.watches = &watches{view: a.view, all: map[workflows.Run]*watch{}}
 	gin.SetMode(gin.ReleaseMode) // Gin has no other switch for its console output
 	engine := gin.New()
@@ -132,14 +149,6 @@ func refuseForeignPages(next http.Handler) http.Handler {
 	return protection.Handler(next)
 }
 
-// Ready reports whether the API can do its work: Temporal answers, the store can
-// be read, and no write to it has failed since the last that succeeded.
-func (a *API) Ready(ctx context.Context) error {
-	if _, err := a.temporal.CheckHealth(ctx, nil); err != nil {
-		return fmt.Errorf("temporal: %w", err)
-	}
-	if err := a.store.Ready(ctx); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	return nil
-}
+// Ready reports whether the API can do its work, and names the parts that cannot.
+// It returns within health.Timeout.
+func (a *API) Ready(ctx context.Context) error { return health.Error(a.health.Ready(ctx)) }

@@ -183,6 +183,9 @@ func (a *API) start(ctx context.Context, in workflows.BatchInput) (batch.Object,
 	first, err := a.startWorkflow(ctx, client.StartWorkflowOptions{
 		ID: run.Batch, Memo: map[string]any{workflows.MemoBatch: in.Object},
 	}, workflows.NameBatch, &in)
+	if first {
+		a.accepted(AcceptedBatch, 1)
+	}
 	if err != nil || first {
 		return in.Object, err
 	}

@@ -3,18 +3,18 @@ package api
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/headrace/headrace/internal/apikey"
+	"github.com/headrace/headrace/internal/health"
 	"github.com/headrace/headrace/internal/openai"
 )
 
 // routes is every route there is, and what a key must allow to use it. Only what
 // comes of "open" can be had without a key.
 func (a *API) routes(e *gin.Engine) {
-	e.Use(a.recover)
+	e.Use(a.observe, a.recover)
 	e.NoRoute(a.handle(noRoute))
 	e.NoMethod(a.handle(noMethod))
 
@@ -22,8 +22,8 @@ func (a *API) routes(e *gin.Engine) {
 	operate, admin := a.needs(apikey.Operate), a.needs(apikey.Admin)
 	submitAndRead, submitOrRead := a.needs(apikey.Submit, apikey.Read), a.needsAny(apikey.Submit, apikey.Read)
 
-	e.GET("/livez", open(alive))
-	e.GET("/readyz", open(a.readyz))
+	e.GET(health.PathLive, open(alive))
+	e.GET(health.PathReady, open(a.readyz))
 
 	v1 := e.Group("/v1")
 	v1.POST("/files", submit(a.createFile))
@@ -88,13 +88,8 @@ func alive(c *gin.Context) error {
 	return nil
 }
 
-// readyTimeout bounds how long a readiness check waits for what it checks.
-const readyTimeout = 2 * time.Second
-
 func (a *API) readyz(c *gin.Context) error {
-	ctx, cancel := contextWithTimeout(c, readyTimeout)
-	defer cancel()
-	if err := a.Ready(ctx); err != nil {
+	if err := a.Ready(c.Request.Context()); err != nil {
 		return &openai.Error{
 			Status: http.StatusServiceUnavailable, Type: openai.TypeUnavailable, Message: "Not ready: " + err.Error(),
 		}

@@ -37,7 +37,8 @@ type submission struct {
 // committers make groups of tasks that come at the same time, for each project
 // its own.
 type committers struct {
-	start func(ctx context.Context, in workflows.TaskInput) error
+	start  func(ctx context.Context, in workflows.TaskInput) error
+	resume func(ctx context.Context, specs []task.Spec) context.Context
 
 	mu  sync.Mutex
 	all map[string]*groupcommit.Committer[*submission]
@@ -65,17 +66,20 @@ func (cs *committers) commit(project string, group []*submission) error {
 	// No request's context: the group belongs to several.
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout) //nolint:forbidigo // bounded
 	defer cancel()
-	return cs.start(ctx, in)
+	return cs.start(cs.resume(ctx, in.Tasks), in)
 }
 
 // startGroup makes a group durable.
 func (a *API) startGroup(ctx context.Context, in workflows.TaskInput) error {
-	_, err := a.startWorkflow(ctx, client.StartWorkflowOptions{
+	first, err := a.startWorkflow(ctx, client.StartWorkflowOptions{
 		ID: task.WorkflowID(in.Group), Memo: map[string]any{workflows.MemoProject: in.Project},
 		EnableEagerStart: true, // a worker in this process takes it without asking
 	}, workflows.NameTask, in)
 	if err == nil {
 		a.recent.add(in.Project, in.Group)
+	}
+	if first {
+		a.accepted(AcceptedTask, max(in.Stored, len(in.Tasks)))
 	}
 	return err
 }

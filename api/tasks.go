@@ -46,6 +46,7 @@ const kindTasks = "task"
 // accepted once.
 func (a *API) accept(c *gin.Context, body []byte, specs []task.Spec, many bool) ([]task.Object, error) {
 	ctx := c.Request.Context()
+	a.trace(ctx, specs)
 	key, err := idempotencyKey(c)
 	switch {
 	case err != nil:

@@ -27,11 +27,11 @@ const kubernetes = "deploy/kubernetes"
 type kustomization struct {
 	meta.TypeMeta `json:",inline"`
 
-	Namespace          string                   `json:"namespace"`
-	Resources          []string                 `json:"resources"`
-	ConfigMapGenerator []configMap              `json:"configMapGenerator"`
-	Images             []map[string]string      `json:"images"`
-	Patches            []map[string]any `json:"patches"`
+	Namespace          string              `json:"namespace"`
+	Resources          []string            `json:"resources"`
+	ConfigMapGenerator []configMap         `json:"configMapGenerator"`
+	Images             []map[string]string `json:"images"`
+	Patches            []map[string]any    `json:"patches"`
 }
 
 type configMap struct {

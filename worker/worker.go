@@ -3,6 +3,8 @@
 package worker
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -29,6 +31,9 @@ type Worker struct {
 	// hooks delivers webhooks, so that receivers which hang hold nothing else
 	// up.
 	hooks worker.Worker
+
+	mu    sync.Mutex
+	state error // why it takes no work; nil while it does
 }
 
 // stopMargin is what activities get beyond the grace of their calls to write
@@ -55,8 +60,9 @@ func New(c client.Client, a *activities.Activities) *Worker {
 	// Otherwise the SDK takes a checksum of the whole binary, which is large: a
 	// third of a second at every start. It asks for it whatever the build id.
 	worker.SetBinaryChecksum(version.String())
-	w := worker.New(c, workflows.TaskQueue, worker.Options{
-		WorkerStopTimeout: a.StopGrace + stopMargin,
+	all := &Worker{activities: a, state: errNotStarted}
+	all.worker = worker.New(c, workflows.TaskQueue, worker.Options{
+		WorkerStopTimeout: a.StopGrace + stopMargin, OnFatalError: all.fail,
 		DeploymentOptions: worker.DeploymentOptions{
 			Version: worker.WorkerDeploymentVersion{DeploymentName: deployment, BuildID: version.String()},
 		},
@@ -64,17 +70,18 @@ func New(c client.Client, a *activities.Activities) *Worker {
 		// before another may take it.
 		StickyScheduleToStartTimeout: time.Second,
 	})
-	register(w, a)
-	host := worker.New(c, a.Host, worker.Options{
+	register(all.worker, a)
+	all.host = worker.New(c, a.Host, worker.Options{
 		WorkerStopTimeout: a.StopGrace + stopMargin, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hostSlots,
+		OnFatalError: all.fail,
 	})
-	host.RegisterActivityWithOptions(a.Carry, activity.RegisterOptions{Name: activities.NameCarry})
-	host.RegisterActivityWithOptions(a.Nudge, activity.RegisterOptions{Name: activities.NameNudge})
-	hooks := worker.New(c, activities.WebhookQueue, worker.Options{
-		WorkerStopTimeout: stopMargin, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hookSlots,
+	all.host.RegisterActivityWithOptions(a.Carry, activity.RegisterOptions{Name: activities.NameCarry})
+	all.host.RegisterActivityWithOptions(a.Nudge, activity.RegisterOptions{Name: activities.NameNudge})
+	all.hooks = worker.New(c, activities.WebhookQueue, worker.Options{
+		WorkerStopTimeout: stopMargin, DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hookSlots, OnFatalError: all.fail,
 	})
-	hooks.RegisterActivityWithOptions(a.Deliver, activity.RegisterOptions{Name: activities.NameDeliver})
-	return &Worker{activities: a, worker: w, host: host, hooks: hooks}
+	all.hooks.RegisterActivityWithOptions(a.Deliver, activity.RegisterOptions{Name: activities.NameDeliver})
+	return all
 }
 
 // register says what the worker can do.
@@ -113,12 +120,41 @@ func (w *Worker) Start() error {
 			return fmt.Errorf("start worker: %w", err)
 		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if errors.Is(w.state, errNotStarted) {
+		w.state = nil
+	}
 	return nil
+}
+
+// Why a worker takes no work.
+var (
+	errNotStarted = errors.New("has not started")
+	errStopping   = errors.New("is stopping")
+)
+
+// fail notes an error after which the SDK takes no more work.
+func (w *Worker) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state = fmt.Errorf("has given up: %w", err)
+}
+
+// Ready returns nil if the worker takes work, and otherwise why it does not: before
+// Start, after Stop, and when the SDK has met an error that it cannot get over.
+func (w *Worker) Ready(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state
 }
 
 // Stop stops taking work at once, gives running activities their grace, and
 // returns when they have ended. What they did not finish goes to other workers.
 func (w *Worker) Stop() {
+	w.mu.Lock()
+	w.state = errStopping
+	w.mu.Unlock()
 	w.activities.Runner.Stop()
 	var all sync.WaitGroup
 	all.Go(w.worker.Stop)

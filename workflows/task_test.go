@@ -239,6 +239,7 @@ func TestTheWireOfTasksStaysAsItIs(t *testing.T) {
 	}}}
 	spec := task.Spec{
 		URL: "https://example.com", Method: "PUT", Headers: map[string]string{"a": "b"}, Body: "{\"<\": 1}", Response: true, Stream: true,
+		Trace: "00-t-s-01",
 		Options: task.Options{
 			Queue: "q", Priority: 1, MaxAttempts: 2, Timeout: batch.Duration(time.Second), NotBefore: 3, Deadline: 4, Webhook: "w",
 			Metadata: map[string]string{"k": "v"}, Coalesce: true, Cache: batch.Duration(time.Hour),

@@ -73,9 +73,13 @@ func dev(c *cobra.Command, p program, f *devFlags) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s := &stack{logger: p.logger(slog.LevelWarn), config: cfg, outgoing: out, keys: keys}
+	s, err := p.stack(ctx, cfg, slog.LevelWarn)
 	defer s.stop(context.WithoutCancel(ctx))
 	s.onStop(func(context.Context) { _ = listener.Close() })
+	if err != nil {
+		return err
+	}
+	s.outgoing, s.keys = out, keys
 	uiURL, err := s.startTemporal(ctx, embedded{
 		dir: temporalDir(f.data), ui: true,
 		temporalPort: freePort(ctx, f.temporalPort, !told("temporal-port")),
@@ -99,7 +103,7 @@ func dev(c *cobra.Command, p program, f *devFlags) error {
 	if providers.Simulated() {
 		note[len(note)-1] += " (" + simulatedNote + ")"
 	}
-	_, _ = fmt.Fprintln(p.stdout, strings.Join(note, " · "))
+	_, _ = fmt.Fprintln(p.stdout, strings.Join(note, " · ")+s.telemetryNote())
 	<-ctx.Done()
 	return nil
 }

@@ -14,8 +14,10 @@ import (
 
 // join connects a stack to the Temporal and the store that several processes share.
 func join(ctx context.Context, p program, c config.Config) (*stack, error) {
-	s := &stack{logger: p.logger(slog.LevelWarn), config: c}
-	var err error
+	s, err := p.stack(ctx, c, slog.LevelInfo)
+	if err != nil {
+		return s, err
+	}
 	if s.outgoing, err = newOutgoing(c, p.env); err != nil {
 		return s, err
 	}
@@ -63,7 +65,7 @@ func newAPI(p program) *cobra.Command {
 					return err
 				}
 			}
-			_, _ = fmt.Fprintf(p.stdout, "headrace api is ready · API %s/v1\n", s.serve(ctx, listener))
+			_, _ = fmt.Fprintf(p.stdout, "headrace api is ready · API %s/v1%s\n", s.serve(ctx, listener), s.telemetryNote())
 			<-ctx.Done()
 			return nil
 		},
@@ -95,7 +97,7 @@ func newWorker(p program) *cobra.Command {
 			if err := s.startWorker(ctx, providers, time.Duration(cfg.Worker.StopGrace)); err != nil {
 				return err
 			}
-			_, _ = fmt.Fprintf(p.stdout, "headrace worker is ready · calls go to %s\n", providers.Name())
+			_, _ = fmt.Fprintf(p.stdout, "headrace worker is ready · calls go to %s%s\n", providers.Name(), s.telemetryNote())
 			<-ctx.Done()
 			return nil
 		},

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headrace/headrace/internal/config"
+	"github.com/headrace/headrace/internal/logs"
 	"github.com/headrace/headrace/internal/version"
 )
 
@@ -130,7 +131,11 @@ func wantArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// logger writes warnings and errors for people to standard error.
+// logger writes lines of a level and above to standard error.
 func (p program) logger(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	l, err := logs.New(p.stderr, level.String(), logs.Text)
+	if err != nil { // both are known
+		panic(err)
+	}
+	return l
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/headrace/headrace/internal/apikey"
 	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/dispatch"
+	"github.com/headrace/headrace/internal/health"
 	"github.com/headrace/headrace/internal/limit"
 	"github.com/headrace/headrace/internal/live"
 	"github.com/headrace/headrace/internal/llm"
@@ -45,11 +46,15 @@ type stack struct {
 	routes   []dispatch.Route // none unless callTo was called
 	hub      *live.Hub        // nil unless startWorker was called
 	runner   *runner.Runner   // nil unless startWorker was called
-	logs     *streamlog.Logs  // nil unless startWorker was called
+	logs     *streamlog.Logs  // nil unless startWorker or serve was called
+
+	telemetry    *telemetry // see shown
+	telemetryURL string     // of metrics and probes, "" for none
 }
 
 // stop stops whatever has been started. It may be called more than once.
 func (s *stack) stop(ctx context.Context) {
+	s.shown().health.Drain()
 	for len(s.stops) > 0 {
 		last := len(s.stops) - 1
 		stop := s.stops[last]
@@ -78,11 +83,17 @@ func (s *stack) connect(ctx context.Context, o temporal.Options) error {
 		Logger:        worker.Logger(s.logger),
 		PayloadLimits: client.PayloadLimitOptions{MemoSizeWarning: memoWarning},
 	}
+	if err := s.shown().client(&o.Client); err != nil {
+		return err
+	}
 	c, err := temporal.Connect(ctx, o)
 	if err != nil {
 		return err
 	}
 	s.temporal = c
+	if _, namespace, err := o.Where(); err == nil { // Connect has come as far
+		s.shown().metrics.Backlog(c.WorkflowService(), namespace)
+	}
 	s.onStop(func(context.Context) { c.Close() })
 	return nil
 }
@@ -98,6 +109,8 @@ func (s *stack) openStore(ctx context.Context, location string) error {
 		return err
 	}
 	s.store = opened
+	opened.Observe(s.shown().metrics.StoreOperation)
+	s.shown().health.Add(api.Checks(s.temporal, opened)...)
 	s.onStop(func(context.Context) { _ = opened.Close() })
 	return opened.Check(ctx)
 }
@@ -109,12 +122,16 @@ func (s *stack) startWorker(ctx context.Context, providers config.Providers, gra
 		return err
 	}
 	host, nudges := worker.NewHost(), &nudge.Board{}
-	gate := limit.New(limit.Options{
+	limits := limit.Options{
 		Leaser: activities.NewQueues(s.temporal, nudges, host), Worker: host, Label: processName(), Bound: s.config.Worker.TaskConcurrency,
-	})
+	}
+	stopTelling := s.shown().gate(&limits, s.logger)
+	s.onStop(func(context.Context) { stopTelling() })
+	gate := limit.New(limits)
 	s.onStop(func(context.Context) { gate.Close() })
 	dispatcher := dispatch.New(gate, s.routes...)
 	dispatcher.Assign(providers.Assignments...)
+	s.shown().calls(dispatcher)
 	s.hub, s.logs = live.NewHub(), streamlog.New(s.store)
 	o := runner.Options{
 		Store: s.store, Dispatcher: dispatcher, Logs: s.logs, Hub: s.hub, Backoff: llm.DefaultBackoff,
@@ -123,11 +140,15 @@ func (s *stack) startWorker(ctx context.Context, providers config.Providers, gra
 	if !s.outgoing.Tasks.Off() {
 		o.HTTP = s.httpTasks()
 	}
+	s.shown().runner(&o)
 	s.runner = runner.New(o)
 	s.onStop(func(context.Context) { s.runner.Close() })
-	w := worker.New(s.temporal, &activities.Activities{
+	a := &activities.Activities{
 		Store: s.store, Dispatcher: dispatcher, Runner: s.runner, Host: host, Nudges: nudges, StopGrace: grace, Webhooks: s.webhooks(),
-	})
+	}
+	s.shown().activities(a)
+	w := worker.New(s.temporal, a)
+	s.shown().health.Add(health.Check{Name: "worker", Ready: w.Ready})
 	if err := w.Start(); err != nil {
 		return err
 	}
@@ -175,6 +196,9 @@ func (s *stack) tidyStore(ctx context.Context) {
 // serve starts the API on a listener and returns its URL, without /v1.
 func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	s.tidyStore(ctx)
+	if s.logs == nil {
+		s.logs = streamlog.New(s.store)
+	}
 	o := api.Options{
 		Temporal: s.temporal, Store: s.store, Logger: s.logger, Keys: s.keys, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
 		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},
@@ -185,6 +209,7 @@ func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	if len(s.routes) > 0 {
 		o.Models = newModels(s.routes)
 	}
+	s.shown().api(&o)
 	handler := api.New(o)
 	server := &http.Server{
 		Handler:           handler,

@@ -38,14 +38,18 @@ type Call struct {
 	// Failed is told of each call that came to an error, the one that Do returns
 	// included, and when it began; nil for nobody.
 	Failed func(to batch.Target, began time.Time, err *llm.Error)
+	// Attempt is how many attempts of the request have failed before. It is for
+	// observers.
+	Attempt int
 	// Make makes the call, nil for Provider.Call.
 	Make func(context.Context, Provider, llm.Request) (llm.Response, error)
 }
 
 // Dispatcher makes calls. It is safe for concurrent use.
 type Dispatcher struct {
-	gate   *limit.Gate
-	router router
+	gate      *limit.Gate
+	router    router
+	observers []Observer
 }
 
 // New returns a dispatcher to the providers of the routes, of which there is at
@@ -155,7 +159,9 @@ func (d *Dispatcher) call(ctx, starting context.Context, c *Call, l *leg, pass *
 	if c.Began != nil {
 		c.Began()
 	}
-	response, err := c.make(callCtx, l)
+	makeCtx, w := d.watch(callCtx, c, l)
+	response, err := c.make(makeCtx, l, w)
+	w.end(response, err)
 	if c.Ended != nil {
 		c.Ended()
 	}
@@ -193,13 +199,13 @@ func (c *Call) ready(ctx context.Context) error {
 	return c.Ready(ctx)
 }
 
-func (c *Call) make(ctx context.Context, l *leg) (llm.Response, error) {
+func (c *Call) make(ctx context.Context, l *leg, w *watched) (llm.Response, error) {
 	switch {
 	case c.Elsewhere:
 		return c.Make(ctx, nil, l.request)
 	case c.Make == nil:
 		return l.route.Provider.Call(ctx, l.request)
 	default:
-		return c.Make(ctx, l.route.Provider, l.request)
+		return c.Make(ctx, w.provider(l.route.Provider), l.request)
 	}
 }

@@ -7,6 +7,6 @@
 //	           ▲                    │
 //	           └───── fallback ◄────┘
 //
-// It imports internal/{limit, llm, batch, openai}. Read dispatch.go, then router.go
-// and trip.go.
+// It imports internal/{limit, llm, batch, openai, queue, sse}. Read dispatch.go, then
+// router.go and trip.go; observe.go is for who measures calls.
 package dispatch

@@ -18,6 +18,8 @@ type Job struct {
 	// CustomID is the user's id as it stands in the input, quotes included.
 	CustomID []byte
 	Request  llm.Request
+	// Attempt is how many attempts have failed. The engine counts them.
+	Attempt int
 }
 
 // Outcome is what became of a Job: a response, or the error of its last
@@ -61,7 +63,7 @@ type Caller interface {
 	Call(ctx, starting context.Context, j Job, flying func(int)) (llm.Response, error)
 }
 
-// Options configures an Engine. All fields but Idle are needed.
+// Options configures an Engine. All fields but Idle and Retried are needed.
 type Options struct {
 	// Hands is the number of calls kept in flight, until SetHands.
 	Hands int
@@ -73,6 +75,9 @@ type Options struct {
 	// MaxAttempts bounds the tries of a job whose errors are transient.
 	MaxAttempts int
 	Backoff     llm.Backoff
+	// Retried, if set, is told of each call that failed and is made again, and must
+	// not block.
+	Retried func(llm.Kind)
 }
 
 // Stats counts what an engine has under way.

@@ -168,8 +168,16 @@ func TestATransientErrorIsTriedAgainUpToTheLastAttempt(t *testing.T) {
 		s := &sink{}
 		o := options(p, 2)
 		o.Caller = direct{p} // a gate may find that so many failures are the provider's
+		var retried atomic.Int64
+		o.Retried = func(k llm.Kind) {
+			if k == llm.Transient {
+				retried.Add(1)
+			}
+		}
 		require.NoError(t, engine.New(o, &source{n: 3, chunk: 3}, s).Run(t.Context()))
 		requireOnce(t, s, 3)
+		require.Equal(t, int64(1+2+1), retried.Load(), "of three lines, of which one fails for good")
+		require.Equal(t, 1, s.outcomes[2][0].Attempt)
 		require.Equal(t, broken, s.outcomes[1][0].Err)
 		require.Equal(t, 3, p.calls[1])
 		require.Nil(t, s.outcomes[2][0].Err)

@@ -32,6 +32,13 @@ func (e *Engine) work(ctx, starting context.Context) error {
 // flying books calls that begin or, with a negative number, end.
 func (e *Engine) flying(n int) { e.inFlight.Add(int64(n)) }
 
+// retried tells of a call that will be made again.
+func (e *Engine) retried(kind llm.Kind) {
+	if e.o.Retried != nil {
+		e.o.Retried(kind)
+	}
+}
+
 // settle puts a task back into the queue or its outcome into the sink.
 func (e *Engine) settle(ctx context.Context, t task, response llm.Response, err error) error {
 	var failed *llm.Error
@@ -39,15 +46,18 @@ func (e *Engine) settle(ctx context.Context, t task, response llm.Response, err 
 		failed = asError(err)
 		switch failed.Kind {
 		case llm.Throttled, llm.Exhausted, llm.Refused, llm.Unreachable:
+			e.retried(failed.Kind)
 			e.queue.again(t) // the gate knows when
 			return nil
 		case llm.Transient:
 			if failed.Uncounted {
+				e.retried(failed.Kind)
 				e.queue.later(t, max(e.o.Backoff.After(1), failed.RetryAfter))
 				return nil
 			}
-			if t.attempts++; t.attempts < e.o.MaxAttempts {
-				wait := max(e.o.Backoff.After(t.attempts), failed.RetryAfter)
+			if t.job.Attempt++; t.job.Attempt < e.o.MaxAttempts {
+				wait := max(e.o.Backoff.After(t.job.Attempt), failed.RetryAfter)
+				e.retried(failed.Kind)
 				e.queue.later(t, wait)
 				return nil
 			}

@@ -8,10 +8,7 @@ import (
 )
 
 // task is a job on its way.
-type task struct {
-	job      Job
-	attempts int
-}
+type task struct{ job Job }
 
 // queue holds the tasks that no hand has taken. Those which are due again go
 // before fresh ones. Hands wait in take, the feeder in awaitLow.

@@ -54,6 +54,9 @@ type Options struct {
 	Worker, Label string
 	// Bound is the most Bounded calls, 0 for no bound.
 	Bound int
+	// Changed, if set, is told whenever a provider closes or opens. It must not block
+	// or ask the gate anything.
+	Changed func(Change)
 }
 
 // Gate decides when a call may start. It is safe for concurrent use. Close it in
@@ -190,6 +193,7 @@ func (g *Gate) Leave(p *Pass, err error, usage openai.Usage) (counts bool) {
 	if p.up != nil {
 		outcome := p.up.leave(now, p.key, err, l.paced())
 		counts = outcome.counts
+		l.notice(p.provider, p.up)
 		if outcome.closed > 0 {
 			e := err.(*llm.Error) //nolint:errorlint,forcetypeassert // only these close
 			l.report(closing{provider: p.provider, message: e.Message, since: now, until: now.Add(outcome.closed)})

@@ -231,7 +231,9 @@ func (l *line) take(sent time.Time, grant queue.Grant, r queue.Request) {
 	l.lease.apply(sent, now, grant)
 	l.lease.told, l.had = r.Waiting, true
 	for _, c := range grant.Closings {
-		l.upstream(c.Provider).closedElsewhere(now, millis(c.Age), millis(c.For)-now.Sub(sent), c.Message, l.paced())
+		u := l.upstream(c.Provider)
+		u.closedElsewhere(now, millis(c.Age), millis(c.For)-now.Sub(sent), c.Message, l.paced())
+		l.notice(c.Provider, u)
 	}
 	l.pump()
 }

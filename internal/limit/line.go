@@ -94,6 +94,7 @@ func (l *line) admit(t *Ticket, u *upstream, tokens int64) Pass {
 	}
 	if u != nil {
 		u.enter(p.key)
+		l.notice(t.Provider, u)
 	}
 	if t.Bounded {
 		l.gate.room--

@@ -27,6 +27,7 @@ type upstream struct {
 	hold   *hold
 	streak streak
 	why    State
+	told   State // the one that Options.Changed was told of last
 }
 
 // hold is the state of a held upstream.

@@ -68,7 +68,11 @@ func newJob(r *Run, item task.Item, earlier task.Again) *job {
 	if !j.spec.HTTP() {
 		j.model = j.spec.Model()
 	}
-	ctx, cancel := context.WithCancelCause(r.runner.ctx)
+	ctx := r.runner.ctx
+	if resume := r.runner.o.Resume; resume != nil && j.spec.Trace != "" {
+		ctx = resume(ctx, j.spec.Trace)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
 	j.ctx, j.cancel = ctx, cancel
 	if deadline := item.Deadline.Time(); !deadline.IsZero() {
 		timer := time.AfterFunc(time.Until(deadline), func() { cancel(errDeadline) })
@@ -129,7 +133,7 @@ func (j *job) attempt() (a llm.Response, begun time.Time, err error) {
 	r.o.Hub.Pressure.Yield(starting, j.arrived.Add(longestYield))
 	j.noted, j.replayed = nil, false
 	a, err = r.o.Dispatcher.Do(j.ctx, starting, &dispatch.Call{
-		Ticket: j.ticket(), Fallback: j.spec.Fallback, Elsewhere: j.spec.HTTP(),
+		Ticket: j.ticket(), Fallback: j.spec.Fallback, Elsewhere: j.spec.HTTP(), Attempt: j.tries,
 		Request: llm.Request{
 			Endpoint: openai.Endpoint(j.spec.URL), Model: j.model, Body: []byte(j.spec.Body), Timeout: j.spec.CallTimeout(),
 		},

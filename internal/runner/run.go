@@ -123,6 +123,9 @@ func (r *Run) kept(result record.Result) {
 	}
 	if j := r.jobs[result.N]; j != nil {
 		j.end(&o)
+		if j.result == nil && r.runner.o.Ended != nil {
+			r.runner.o.Ended(&o)
+		}
 	}
 	r.runner.o.Hub.Tell(&o)
 	count := func(report *task.Report) {

@@ -28,6 +28,13 @@ type Options struct {
 	// returns when the delivery is somebody's business, or with the error of ctx.
 	Notify  func(ctx context.Context, project string, o task.Object) error
 	Backoff llm.Backoff
+	// Ended is told of each task once its result is kept, Retried of each call that
+	// failed and is made again. Neither may block; nil for nobody.
+	Ended   func(o *task.Object)
+	Retried func(llm.Kind)
+	// Resume makes the calls of a task part of the trace that its request was part
+	// of, see task.Spec.Trace; nil for no traces.
+	Resume func(ctx context.Context, trace string) context.Context
 }
 
 // DefaultConcurrency is the most calls of tasks in flight in a worker that is not

@@ -41,6 +41,9 @@ func (j *job) settle(a llm.Response, err error, begun time.Time) bool {
 		j.fail(failed)
 		return true
 	}
+	if j.parent.runner.o.Retried != nil {
+		j.parent.runner.o.Retried(failed.Kind)
+	}
 	j.release()
 	j.tell()
 	if wait > patience {

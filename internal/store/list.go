@@ -89,6 +89,8 @@ const listTries = 100
 // listPage lists one page. The walk through a local folder breaks off when an
 // object is deleted under it, which is no reason to fail.
 func (s *Store) listPage(ctx context.Context, token []byte, size int, prefix string) (page []*blob.ListObject, next []byte, err error) {
+	told := s.observe(List, prefix)
+	defer func() { told(err) }()
 	for range listTries {
 		bounded, done := s.bounded(ctx, 0)
 		page, next, err = s.bucket.ListPage(bounded, token, size, &blob.ListOptions{Prefix: prefix})
@@ -106,8 +108,13 @@ const tempSuffix = ".tmp"
 
 // Delete removes key. It is no error if key holds nothing.
 func (s *Store) Delete(ctx context.Context, key string) error {
+	told := s.observe(Delete, key)
 	ctx, done := s.bounded(ctx, 0)
-	if err := done(s.remove(ctx, key)); err != nil && !isNotFound(err) {
+	err := done(s.remove(ctx, key))
+	if isNotFound(err) {
+		err = nil
+	}
+	if told(err); err != nil {
 		return wrap("delete", key, err)
 	}
 	return nil

@@ -101,6 +101,17 @@ func (c *content) Close() error {
 
 // open opens an object's content, sealed or not.
 func (s *Store) open(ctx context.Context, key string, offset, length int64) (*content, error) {
+	done := s.observe(Read, key)
+	c, err := s.openContent(ctx, key, offset, length)
+	if isNotFound(err) {
+		done(nil)
+	} else {
+		done(err)
+	}
+	return c, err
+}
+
+func (s *Store) openContent(ctx context.Context, key string, offset, length int64) (*content, error) {
 	if offset < 0 {
 		return nil, fmt.Errorf("offset %d is negative", offset)
 	}
@@ -170,13 +181,16 @@ func (s *Store) openRaw(ctx context.Context, key string, start, length int64) (i
 
 // Exists reports whether key holds anything.
 func (s *Store) Exists(ctx context.Context, key string) (bool, error) {
+	told := s.observe(Lookup, key)
 	ctx, done := s.bounded(ctx, 0)
 	_, err := s.bucket.Attributes(ctx, key)
-	if err = done(err); err == nil {
-		return true, nil
-	}
+	err = done(err)
+	found := err == nil
 	if isNotFound(err) {
-		return false, nil
+		err = nil
 	}
-	return false, wrap("look up", key, err)
+	if told(err); err != nil {
+		return false, wrap("look up", key, err)
+	}
+	return found, nil
 }

@@ -21,6 +21,7 @@ type Store struct {
 	dirs     syncedDirs
 	health   health
 	closed   atomic.Bool
+	observer Observer
 }
 
 // Close releases the store.

@@ -84,10 +84,13 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.ended {
 		return 0, fmt.Errorf("write %s: %w", w.key, errEnded)
 	}
+	told := w.store.observe(Write, w.key)
 	done := w.dog.step(operationTimeout)
 	n, err := w.content.Write(p)
 	if err = done(err); err != nil {
-		return n, w.failed(err)
+		err = w.failed(err)
+		told(err)
+		return n, err
 	}
 	return n, nil
 }
@@ -98,14 +101,17 @@ func (w *Writer) Commit() error {
 	if w.ended {
 		return fmt.Errorf("write %s: %w", w.key, errEnded)
 	}
+	told := w.store.observe(Write, w.key)
 	done := w.dog.step(commitTimeout)
 	err := done(w.commit())
 	w.Abort()
 	if err != nil {
-		return w.failed(err)
+		err = w.failed(err)
+	} else {
+		w.store.health.wrote(nil)
 	}
-	w.store.health.wrote(nil)
-	return nil
+	told(err)
+	return err
 }
 
 func (w *Writer) commit() error {

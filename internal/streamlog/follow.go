@@ -19,6 +19,8 @@ import (
 // come as they are stored.
 func (l *Logs) Follow(ctx context.Context, s Stream, after int) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		l.followers.Add(1)
+		defer l.followers.Add(-1)
 		f := follower{logs: l, stream: s, next: max(after, -1) + 1, yield: yield}
 		if err := f.follow(ctx); err != nil && !errors.Is(err, errEnough) {
 			yield(Event{}, err)

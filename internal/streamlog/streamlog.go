@@ -3,6 +3,7 @@ package streamlog
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headrace/headrace/internal/store"
@@ -64,8 +65,9 @@ var defaults = limits{
 
 // Logs are the logs of one process. It is safe for concurrent use.
 type Logs struct {
-	store  *store.Store
-	limits limits
+	store     *store.Store
+	limits    limits
+	followers atomic.Int64
 
 	mu     sync.Mutex
 	live   map[Stream]*Log
@@ -76,6 +78,9 @@ type Logs struct {
 func New(s *store.Store) *Logs {
 	return &Logs{store: s, limits: defaults, live: map[Stream]*Log{}, opened: make(chan struct{})}
 }
+
+// Followers is the number of readers that follow a stream in this process.
+func (l *Logs) Followers() int { return int(l.followers.Load()) }
 
 // find returns the log that an attempt in this process writes, or nil and a
 // channel that is closed when it is time to look again.

@@ -27,6 +27,9 @@ type Spec struct {
 	Response bool `json:"response,omitempty"`
 	// Stream says that the answer is a stream of events, which are kept.
 	Stream bool `json:"stream,omitempty"`
+	// Trace is the trace that the request was part of, as the header traceparent
+	// has it; "" for none that anybody keeps.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Options are what a client may ask for. Zero values stand for the defaults.

@@ -91,6 +91,12 @@ func (o Options) client() (client.Options, error) {
 	return all, nil
 }
 
+// Where is the address and the namespace that everything together says.
+func (o Options) Where() (address, namespace string, err error) {
+	p, err := o.profile()
+	return p.Address, p.Namespace, err
+}
+
 // profile is what everything together says.
 func (o Options) profile() (envconfig.ClientConfigProfile, error) {
 	p, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{
