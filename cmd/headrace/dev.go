@@ -73,7 +73,7 @@ func dev(c *cobra.Command, p program, f *devFlags) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s, err := p.stack(ctx, cfg, slog.LevelWarn)
+	s, err := p.stack(ctx, cfg, providers, slog.LevelWarn)
 	defer s.stop(context.WithoutCancel(ctx))
 	s.onStop(func(context.Context) { _ = listener.Close() })
 	if err != nil {

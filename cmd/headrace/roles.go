@@ -13,8 +13,8 @@ import (
 )
 
 // join connects a stack to the Temporal and the store that several processes share.
-func join(ctx context.Context, p program, c config.Config) (*stack, error) {
-	s, err := p.stack(ctx, c, slog.LevelInfo)
+func join(ctx context.Context, p program, c config.Config, providers config.Providers) (*stack, error) {
+	s, err := p.stack(ctx, c, providers, slog.LevelInfo)
 	if err != nil {
 		return s, err
 	}
@@ -53,7 +53,7 @@ func newAPI(p program) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("listen: %w", err)
 			}
-			s, err := join(ctx, p, cfg)
+			s, err := join(ctx, p, cfg, providers)
 			defer s.stop(context.WithoutCancel(ctx))
 			s.onStop(func(context.Context) { _ = listener.Close() })
 			if err != nil {
@@ -89,7 +89,7 @@ func newWorker(p program) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := join(ctx, p, cfg)
+			s, err := join(ctx, p, cfg, providers)
 			defer s.stop(context.WithoutCancel(ctx))
 			if err != nil {
 				return err

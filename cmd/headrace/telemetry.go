@@ -39,13 +39,16 @@ type telemetryOptions struct {
 var envOTLP = []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
 
 // newTelemetryOptions are those of a configuration.
-func newTelemetryOptions(c config.Telemetry, env config.Env) telemetryOptions {
+func newTelemetryOptions(c config.Telemetry, providers config.Providers, env config.Env) telemetryOptions {
 	o := telemetryOptions{
-		listen: c.Listen, traced: c.Traces.Endpoint != "",
+		listen: c.Listen, prices: map[string]price.Table{}, traced: c.Traces.Endpoint != "",
 		traces: trace.Options{Endpoint: c.Traces.Endpoint, Protocol: c.Traces.Protocol, Sample: c.Traces.Sample},
 	}
 	if o.traces.Sample == 0 {
 		o.traces.Sample = -1 // none: trace.Options has a default
+	}
+	for _, u := range providers.All {
+		o.prices[u.Name()] = u.Prices
 	}
 	for _, name := range envOTLP {
 		o.traced = o.traced || env(name) != ""
@@ -63,13 +66,13 @@ type telemetry struct {
 // stack returns one that has started nothing but to show what it does. Lines of the
 // log are of a level and above unless the configuration names another one. It is to
 // be stopped even if there is an error.
-func (p program) stack(ctx context.Context, c config.Config, level slog.Level) (*stack, error) {
+func (p program) stack(ctx context.Context, c config.Config, providers config.Providers, level slog.Level) (*stack, error) {
 	s := &stack{config: c}
 	var err error
 	if s.logger, err = logs.New(p.stderr, cmp.Or(c.Telemetry.Log.Level, level.String()), c.Telemetry.Log.Format); err != nil {
 		return s, usageError{err}
 	}
-	return s, s.show(ctx, newTelemetryOptions(c.Telemetry, p.env))
+	return s, s.show(ctx, newTelemetryOptions(c.Telemetry, providers, p.env))
 }
 
 // show starts to show what the stack does. It comes before everything else: what has

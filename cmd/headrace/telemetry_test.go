@@ -24,16 +24,16 @@ func env(pairs map[string]string) func(string) string {
 func TestTracesAreOffUntilSomebodyNamesAReceiver(t *testing.T) {
 	t.Parallel()
 	c := config.Default().Telemetry
-	require.False(t, newTelemetryOptions(c, env(nil)).traced)
+	require.False(t, newTelemetryOptions(c, config.Providers{}, env(nil)).traced)
 	for _, name := range envOTLP {
-		require.True(t, newTelemetryOptions(c, env(map[string]string{name: "http://127.0.0.1:4318"})).traced, name)
+		require.True(t, newTelemetryOptions(c, config.Providers{}, env(map[string]string{name: "http://127.0.0.1:4318"})).traced, name)
 	}
 	c.Traces = config.Traces{Endpoint: "http://127.0.0.1:4318", Protocol: "grpc", Sample: 0.5}
-	o := newTelemetryOptions(c, env(nil))
+	o := newTelemetryOptions(c, config.Providers{}, env(nil))
 	require.True(t, o.traced)
 	require.Equal(t, trace.Options{Endpoint: "http://127.0.0.1:4318", Protocol: trace.ProtocolGRPC, Sample: 0.5}, o.traces)
 	c.Traces.Sample = 0
-	require.Negative(t, newTelemetryOptions(c, env(nil)).traces.Sample, "none, rather than the default")
+	require.Negative(t, newTelemetryOptions(c, config.Providers{}, env(nil)).traces.Sample, "none, rather than the default")
 }
 
 func TestAnAddressOfTelemetryThatIsTakenEndsTheProcess(t *testing.T) {

@@ -141,6 +141,8 @@ func TestWhatIsWrongWithAFileIsSaidWithItsPlace(t *testing.T) {
 		entry + "    headers: {host: c}":                                   "headers: Host is set by each call itself",
 		entry + "    headers: {a: \"\\x01" + key + "\"}":                   "headers: the value of A has characters",
 		entry + "    proxy: ftp://user:" + key + "@h":                      `proxy: expected "none", or a URL such as`,
+		entry + "    prices: [{model: a, input: much}]":                    "prices[0].input: ",
+		entry + "    prices: [{model: \"[\"}]":                             "prices[0].model: ",
 		entry + "    timeout: soon":                                        `"soon" is no duration such as 90s`,
 		entry + "    rewrite: {a: \"\"}":                                   "rewrite: a model has no name",
 		entry + "routes: [{model: a}]":                                     `routes[0].queue: "" is no name of a queue`,

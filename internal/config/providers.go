@@ -14,6 +14,7 @@ import (
 
 	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/llm/provider"
+	"github.com/headrace/headrace/internal/price"
 )
 
 // Providers are those that calls go to. The first is that of calls which nothing else
@@ -79,7 +80,7 @@ func (ps Providers) Name() string {
 
 // upstream checks an entry.
 func (e ProviderEntry) upstream() (Upstream, error) {
-	u := Upstream{Label: e.Name, Rewrite: e.Rewrite, Prices: e.Prices, Config: provider.Config{
+	u := Upstream{Label: e.Name, Rewrite: e.Rewrite, Config: provider.Config{
 		BaseURL: e.BaseURL, Shape: provider.Shape(e.Shape), APIVersion: e.APIVersion, Organization: e.Organization,
 		Key:            e.Key.String,
 		ConnectTimeout: time.Duration(e.ConnectTimeout), Timeout: time.Duration(e.Timeout), Silence: time.Duration(e.Silence),
@@ -105,11 +106,38 @@ func (e ProviderEntry) upstream() (Upstream, error) {
 	if u.Models, err = modelPatterns(e.Models); err != nil {
 		return u, err
 	}
+	if u.Prices, err = priceTable(e.Prices); err != nil {
+		return u, err
+	}
 	if u.Header, err = e.header(); err != nil {
 		return u, err
 	}
 	u.Proxy, err = e.proxy()
 	return u, err
+}
+
+// priceTable is what the tokens of a provider cost.
+func priceTable(entries []PriceEntry) (price.Table, error) {
+	var all price.Table
+	for i, e := range entries {
+		models, err := dispatch.ParsePattern(e.Model)
+		if err != nil {
+			return nil, fmt.Errorf("prices[%d].model: %w", i, err)
+		}
+		p := price.Price{}
+		cached := price.Rate{}
+		for _, rate := range []struct {
+			name, text string
+			to         *price.Rate
+		}{{"input", e.Input, &p.Input}, {"output", e.Output, &p.Output}, {"cached_input", cmp.Or(e.CachedInput, e.Input), &cached}} {
+			if *rate.to, err = price.ParseRate(rate.text); err != nil {
+				return nil, fmt.Errorf("prices[%d].%s: %w", i, rate.name, err)
+			}
+		}
+		p.Cached = &cached
+		all = append(all, price.Entry{Models: models, Price: p})
+	}
+	return all, nil
 }
 
 // ownHeaders are those that each call sets itself.

@@ -94,10 +94,9 @@ type ProviderEntry struct {
 	Prices         []PriceEntry      `yaml:"prices" doc:"What tokens cost, for the metrics: the first model that matches holds."`
 }
 
-// PriceEntry is what a million tokens of a model cost, in the currency of your
-// choice.
+// PriceEntry is what a million tokens of a model cost, in US dollars.
 type PriceEntry struct {
-	Model       string `yaml:"model" doc:"Pattern of the models, as requests name them."`
+	Model       string `yaml:"model" doc:"Pattern of the models, as the provider knows them."`
 	Input       string `yaml:"input" doc:"Price of a million prompt tokens."`
 	CachedInput string `yaml:"cached_input" doc:"Price of a million prompt tokens that the provider had cached. Without one, that of input."`
 	Output      string `yaml:"output" doc:"Price of a million completion tokens."`

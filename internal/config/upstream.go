@@ -7,6 +7,7 @@ import (
 
 	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/llm/provider"
+	"github.com/headrace/headrace/internal/price"
 	"github.com/headrace/headrace/internal/secret"
 )
 
@@ -31,7 +32,7 @@ type Upstream struct {
 	Models  []dispatch.Pattern
 	Rewrite map[string]string
 	// Prices are those of its tokens.
-	Prices []PriceEntry
+	Prices price.Table
 }
 
 // NewUpstream returns the upstream that flag (empty if not given) and the
