@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -72,7 +73,7 @@ const Timeout = 2 * time.Second
 // were added; none if the process is ready. It returns within Timeout.
 func (h *Health) Ready(ctx context.Context) []Failure {
 	h.mu.Lock()
-	checks, draining := h.checks[:len(h.checks):len(h.checks)], h.draining
+	checks, draining := slices.Clip(h.checks), h.draining
 	h.mu.Unlock()
 	if draining {
 		return []Failure{{partDraining, errDraining}}

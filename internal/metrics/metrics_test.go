@@ -31,21 +31,21 @@ import (
 	"github.com/headrace/headrace/internal/task"
 )
 
-func pattern(t testing.TB, s string) dispatch.Pattern {
-	t.Helper()
+func pattern(tb testing.TB, s string) dispatch.Pattern {
+	tb.Helper()
 	p, err := dispatch.ParsePattern(s)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return p
 }
 
-func priced(t testing.TB) *metrics.Metrics {
-	t.Helper()
+func priced(tb testing.TB) *metrics.Metrics {
+	tb.Helper()
 	input, err := price.ParseRate("0.15")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	output, err := price.ParseRate("0.6")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return metrics.New(metrics.Options{Prices: map[string]price.Table{
-		"openai": {{Models: pattern(t, "gpt-*"), Price: price.Price{Input: input, Output: output}}},
+		"openai": {{Models: pattern(tb, "gpt-*"), Price: price.Price{Input: input, Output: output}}},
 	}})
 }
 

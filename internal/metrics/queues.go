@@ -3,6 +3,7 @@ package metrics
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -165,7 +166,7 @@ type measuredLeaser struct {
 func (l measuredLeaser) Lease(ctx context.Context, name string, r queue.Request) (queue.Grant, error) {
 	begun := time.Now()
 	grant, err := l.Leaser.Lease(ctx, name, r)
-	if err != nil && context.Cause(ctx) == context.Canceled {
+	if err != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return grant, err // the process ends
 	}
 	l.leases.durations.Observe(time.Since(begun).Seconds())

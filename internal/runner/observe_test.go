@@ -48,7 +48,7 @@ func TestEndsAndRetriesAreToldAndCallsBelongToTheirTrace(t *testing.T) {
 	})
 	w := b.work(2, func(i *task.Item) {
 		if i.N == 0 {
-			i.Spec.Trace = "00-t-s-01"
+			i.Trace = "00-t-s-01"
 		}
 	})
 	b.do(t, r, w)
