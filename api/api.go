@@ -44,6 +44,8 @@ type Options struct {
 	Webhooks Webhooks
 	// Health answers /readyz; nil for that of Temporal and the store.
 	Health *health.Health
+	// Metrics answers /metrics; nil for none.
+	Metrics http.Handler
 	// Observers are told of requests, and Accepted of how many batches or tasks
 	// have become durable; nil for nobody.
 	Observers []Observer
@@ -80,6 +82,7 @@ type API struct {
 	handler  http.Handler
 	watches  *watches
 	health   *health.Health
+	metrics  http.Handler // nil for none
 
 	observers    []Observer
 	tellAccepted func(Accepted, int)
@@ -111,6 +114,7 @@ func New(o Options) *API {
 	a.hub, a.runner, a.httpTasks, a.maxBody = o.Hub, o.Runner, o.HTTPTasks, cmp.Or(o.MaxBody, DefaultMaxBody)
 	a.keys, a.throttle, a.strangers = o.Keys, apikey.NewThrottle(), newStrangers()
 	a.observers, a.tellAccepted, a.tracer = o.Observers, o.Accepted, o.Tracer
+	a.metrics = o.Metrics
 	if a.health = o.Health; a.health == nil {
 		a.health = health.New(Checks(o.Temporal, o.Store)...)
 	}

@@ -25,6 +25,8 @@ var rules = map[string]string{
 	"GET /livez":  anybody,
 	"GET /readyz": anybody,
 
+	"GET /metrics": operate,
+
 	"POST /v1/files":             submit,
 	"GET /v1/files":              read,
 	"GET /v1/files/:id":          read,

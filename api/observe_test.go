@@ -89,3 +89,16 @@ func TestReadinessNamesEachPartThatFails(t *testing.T) {
 	require.Equal(t, "Not ready: process: is stopping", envelope(t, b.send(t, http.MethodGet, "/readyz", "")).Message)
 	require.Equal(t, http.StatusOK, b.send(t, http.MethodGet, "/livez", "").Code)
 }
+
+func TestMetricsAreShownIfThereAreAny(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Equal(t, http.StatusNotFound, b.send(t, http.MethodGet, "/metrics", "").Code)
+	b.api = api.New(api.Options{
+		Temporal: b.temporal, Store: b.store, Logger: slog.New(slog.DiscardHandler),
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("headrace_x 1\n")) }),
+	})
+	w := b.send(t, http.MethodGet, "/metrics", "")
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, "headrace_x 1\n", w.Body.String())
+}

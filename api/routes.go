@@ -24,6 +24,7 @@ func (a *API) routes(e *gin.Engine) {
 
 	e.GET(health.PathLive, open(alive))
 	e.GET(health.PathReady, open(a.readyz))
+	e.GET(health.PathMetrics, operate(a.showMetrics))
 
 	v1 := e.Group("/v1")
 	v1.POST("/files", submit(a.createFile))
@@ -95,6 +96,14 @@ func (a *API) readyz(c *gin.Context) error {
 		}
 	}
 	return alive(c)
+}
+
+func (a *API) showMetrics(c *gin.Context) error {
+	if a.metrics == nil {
+		return noRoute(c)
+	}
+	a.metrics.ServeHTTP(c.Writer, c.Request)
+	return nil
 }
 
 func noRoute(c *gin.Context) error {

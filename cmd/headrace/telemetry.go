@@ -180,6 +180,7 @@ func (t *telemetry) activities(a *activities.Activities) { a.Observer = t.metric
 
 // api has requests measured and traced.
 func (t *telemetry) api(o *api.Options) {
+	o.Metrics = t.metrics.Handler()
 	o.Health, o.Accepted, o.Observers = t.health, t.metrics.Accepted, []api.Observer{t.metrics.Requests()}
 	t.metrics.Followers(o.Logs.Followers)
 	if t.tracing != nil {

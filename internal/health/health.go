@@ -103,8 +103,15 @@ func await(ctx context.Context, answer <-chan error) error {
 		}
 		return err
 	case <-ctx.Done():
-		return errSlow
 	}
+	select { // an answer that was there before holds
+	case err := <-answer:
+		if err == nil {
+			return nil
+		}
+	default:
+	}
+	return errSlow
 }
 
 // Error is what is wrong in one line, nil if nothing is.
@@ -123,6 +130,8 @@ func Error(failures []Failure) error {
 const (
 	PathLive  = "/livez"
 	PathReady = "/readyz"
+	// PathMetrics is where metrics are.
+	PathMetrics = "/metrics"
 )
 
 // Handler serves the probes, and metrics under /metrics unless that is nil. Whoever
@@ -132,7 +141,7 @@ func (h *Health) Handler(metrics http.Handler) http.Handler {
 	mux.HandleFunc("GET "+PathLive, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET "+PathReady, h.serveReady)
 	if metrics != nil {
-		mux.Handle("GET /metrics", metrics)
+		mux.Handle("GET "+PathMetrics, metrics)
 	}
 	return mux
 }
