@@ -35,40 +35,37 @@ type system struct {
 var common struct {
 	sync.Once
 
-	system  *system
-	process *process
-	dir     string
+	system    *system
+	processes []*process
+	dir       string
 }
 
 // shared returns the common system, started by whoever asks first.
 func shared(t *testing.T) *system {
 	t.Helper()
-	common.Do(func() { startShared(t) })
+	common.Do(func() {
+		dir, err := os.MkdirTemp("", "headrace-shared") //nolint:usetesting // it outlives the test that asks first
+		require.NoError(t, err)
+		common.dir = dir
+		up, err := simulator.Start(context.Background(), "127.0.0.1:0", simulator.Options{}, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		startShared(t, up)
+	})
 	require.NotNil(t, common.system, "the shared headrace did not start")
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("stderr of the shared headrace:\n%s", tail(common.process.stderr))
+			for _, p := range common.processes {
+				t.Logf("stderr of the shared headrace %s:\n%s", p.cmd.Args[1], tail(p.stderr))
+			}
 		}
 	})
 	return common.system
 }
 
-func startShared(t *testing.T) {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "headrace-shared") //nolint:usetesting // it outlives the test that asks first
-	require.NoError(t, err)
-	common.dir = dir
-	up, err := simulator.Start(context.Background(), "127.0.0.1:0", simulator.Options{}, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	common.process = launch(t, dir, nil,
-		"dev", "--listen", "127.0.0.1:0", "--temporal-port", "0", "--ui-port", "0", "--data", dir, "--upstream", up.URL())
-	common.system = &system{url: common.process.await(common.process.stdout, `API (http://\S+)/v1`), upstream: up}
-}
-
 // stopShared ends the common system after the last test.
 func stopShared() {
-	if common.process != nil {
-		common.process.kill()
+	for _, p := range common.processes {
+		p.kill()
 	}
 	if common.system != nil {
 		_ = common.system.upstream.Stop(context.Background())

@@ -24,16 +24,31 @@ import (
 type cluster struct {
 	t                          *testing.T
 	temporal, namespace, store string
-	url                        string // of the API, without /v1
+	env                        []string // of all processes
+	url                        string   // of the API, without /v1
 }
 
 // newCluster starts an API beside a Temporal that runs already.
 func newCluster(t *testing.T, address, namespace string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, temporal: address, namespace: namespace, store: t.TempDir()}
-	p := start(t, nil, append([]string{"api", "--listen", "127.0.0.1:0"}, c.flags()...)...)
-	c.url = p.await(p.stdout, `API (http://\S+)/v1`)
+	_, c.url = c.api()
 	return c
+}
+
+// ownCluster starts an API on a ground that no other test uses.
+func ownCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := ground(t)
+	_, c.url = c.api()
+	return c
+}
+
+// api starts one more API and returns its URL, without /v1.
+func (c *cluster) api() (*process, string) {
+	c.t.Helper()
+	p := start(c.t, c.env, append([]string{"api", "--listen", "127.0.0.1:0"}, c.flags()...)...)
+	return p, p.await(p.stdout, `API (http://\S+)/v1`)
 }
 
 func (c *cluster) flags() []string {
@@ -43,7 +58,7 @@ func (c *cluster) flags() []string {
 // worker starts one more worker.
 func (c *cluster) worker(upstream string) *process {
 	c.t.Helper()
-	p := start(c.t, nil, append([]string{"worker", "--upstream", upstream}, c.flags()...)...)
+	p := start(c.t, c.env, append([]string{"worker", "--upstream", upstream}, c.flags()...)...)
 	p.await(p.stdout, `worker is ready`)
 	return p
 }
@@ -91,8 +106,8 @@ func devServer(t *testing.T, o devserver.Options) string {
 // door is a way into a simulator that counts who comes in. Each worker has its
 // own, so that a test can tell which one calls.
 type door struct {
-	url   string
-	calls atomic.Int64
+	url             string
+	calls, inFlight atomic.Int64
 }
 
 func newDoor(t *testing.T, up *simulator.Simulator) *door {
@@ -100,6 +115,8 @@ func newDoor(t *testing.T, up *simulator.Simulator) *door {
 	d := &door{}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.calls.Add(1)
+		d.inFlight.Add(1)
+		defer d.inFlight.Add(-1)
 		up.ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)

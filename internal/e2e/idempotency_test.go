@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
-	"github.com/headrace/headrace/internal/devserver"
 	"github.com/headrace/headrace/internal/openai"
 	"github.com/headrace/headrace/internal/simulator"
 )
@@ -94,14 +93,14 @@ func TestFiftyRacingRequestsWithOneKeyMakeOneBatchThatOutlivesAKill(t *testing.T
 // secondAPI starts one more API and returns its URL, without /v1.
 func (c *cluster) secondAPI() string {
 	c.t.Helper()
-	p := start(c.t, nil, append([]string{"api", "--listen", "127.0.0.1:0"}, c.flags()...)...)
+	p := start(c.t, c.env, append([]string{"api", "--listen", "127.0.0.1:0"}, c.flags()...)...)
 	return p.await(p.stdout, `API (http://\S+)/v1`)
 }
 
 func TestTwoServersThatRaceWithOneKeyMakeOneBatch(t *testing.T) {
 	t.Parallel()
 	up := sim(t, simulator.Options{})
-	c := newCluster(t, devServer(t, devserver.Options{}), devserver.DefaultNamespace)
+	c := ownCluster(t)
 	first := &system{url: c.url, upstream: up}
 	second := &system{url: c.secondAPI(), upstream: up}
 	body := newBatch(first.upload(t, requests(5)), "")

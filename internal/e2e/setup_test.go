@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,6 +35,7 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	defer stopShared()
+	defer stopBed()
 	binary = filepath.Join(dir, "headrace")
 	build := exec.Command("go", "build", "-o", binary, "github.com/headrace/headrace/cmd/headrace")
 	build.Stderr = os.Stderr
@@ -74,6 +76,9 @@ func start(t *testing.T, env []string, args ...string) *process {
 // launch starts headrace in dir, to run until somebody kills it.
 func launch(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
+	if onCluster && (args[0] == "dev" || args[0] == "run" && !slices.Contains(args, "--server")) {
+		t.Skip("it is about the embedded Temporal")
+	}
 	p := &process{t: t, cmd: exec.Command(binary, args...), exited: make(chan struct{}), stderr: newOutput(), stdout: newOutput()}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr

@@ -211,7 +211,7 @@ func TestABatchThatIsPausedWhileItIsValidatedCallsNothing(t *testing.T) {
 	t.Parallel()
 	const n = 50
 	up := sim(t, simulator.Options{})
-	c := newCluster(t, devServer(t, devserver.Options{}), devserver.DefaultNamespace)
+	c := ownCluster(t)
 	id := submit(t, c.url, requests(n), concurrently(4)).ID
 	require.Equal(t, openai.Validating, pause(t, c.url, id).Status)
 	c.worker(up.URL())
@@ -346,7 +346,7 @@ func TestABatchStaysPausedThoughItsWorkerIsKilled(t *testing.T) {
 	const n, hands = 2000, 2 * laneHands
 	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
 	w := watch(t, up.Simulator)
-	c := newCluster(t, devServer(t, devserver.Options{}), devserver.DefaultNamespace)
+	c := ownCluster(t)
 	first := c.worker(up.URL())
 	id := submit(t, c.url, requests(n), concurrently(hands)).ID
 	w.awaitCalls(0, n/5)

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
-	"github.com/headrace/headrace/internal/devserver"
 	"github.com/headrace/headrace/internal/simulator"
 )
 
@@ -19,14 +18,14 @@ import (
 // share.
 func taskCluster(t *testing.T, up *simulator.Running) (*cluster, *system) {
 	t.Helper()
-	c := newCluster(t, devServer(t, devserver.Options{}), devserver.DefaultNamespace)
+	c := ownCluster(t)
 	return c, &system{url: c.url, upstream: up}
 }
 
 // taskWorker starts a worker that makes few calls at once.
 func (c *cluster) taskWorker(upstream string) *process {
 	c.t.Helper()
-	p := start(c.t, nil, append([]string{"worker", "--upstream", upstream, "--task-concurrency", fmt.Sprint(taskHands)}, c.flags()...)...)
+	p := start(c.t, c.env, append([]string{"worker", "--upstream", upstream, "--task-concurrency", fmt.Sprint(taskHands)}, c.flags()...)...)
 	p.await(p.stdout, `worker is ready`)
 	return p
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/headrace/headrace/internal/devserver"
 	"github.com/headrace/headrace/internal/simulator"
 )
 
@@ -23,7 +22,7 @@ func TestRecordHistoriesOfWebhooks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newReceiver(t, func(n int) int { return answers[min(n, len(answers)-1)] })
-			c := &cluster{t: t, temporal: devServer(t, devserver.Options{}), namespace: devserver.DefaultNamespace, store: t.TempDir()}
+			c := ground(t)
 			env := []string{"HEADRACE_ALLOWED_PRIVATE=127.0.0.1", "HEADRACE_WEBHOOK_SECRET=" + hookSecret}
 			front := c.role(env, "api", "--listen", "127.0.0.1:0")
 			s := &system{url: front.await(front.stdout, `API (http://\S+)/v1`)}

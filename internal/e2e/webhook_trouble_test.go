@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
-	"github.com/headrace/headrace/internal/devserver"
 	"github.com/headrace/headrace/internal/simulator"
 )
 
@@ -68,7 +67,7 @@ func TestAWebhookToAPrivateAddressThatIsNotListedIsRefused(t *testing.T) {
 func TestAWorkerWithoutASecretSaysSoAndAnotherDelivers(t *testing.T) {
 	t.Parallel()
 	up := sim(t, simulator.Options{})
-	c := &cluster{t: t, temporal: devServer(t, devserver.Options{}), namespace: devserver.DefaultNamespace, store: t.TempDir()}
+	c := ground(t)
 	r := newReceiver(t, nil)
 	private := "HEADRACE_ALLOWED_PRIVATE=" + r.address
 	front := c.role([]string{private}, "api", "--listen", "127.0.0.1:0")

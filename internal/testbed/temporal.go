@@ -1,0 +1,229 @@
+package testbed
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// Temporal is a Temporal server on a PostgreSQL, with all its services in one
+// process: the program that Temporal releases, with its own schema.
+type Temporal struct {
+	// Address is that of its frontend.
+	Address string
+
+	t       testing.TB
+	program string
+	config  string
+	p       *process
+}
+
+// temporalPackages are the programs, of the version that go.mod has.
+var temporalPackages = map[string]string{
+	"server": "go.temporal.io/server/cmd/server", "sql": "go.temporal.io/server/cmd/tools/sql",
+}
+
+// StartTemporal sets the schema up and starts a server with the given file of
+// dynamic configuration.
+func StartTemporal(t testing.TB, p *Postgres, dynamicConfig string) *Temporal {
+	t.Helper()
+	s := &Temporal{t: t, program: build(t, "server"), config: filepath.Join(t.TempDir(), "temporal.yaml")}
+	setUpSchema(t, p)
+	ports := make(map[string]string)
+	services := []string{"frontend", "matching", "history", "worker"}
+	for _, service := range services {
+		for _, kind := range []string{"", "Membership"} {
+			ports[service+kind] = lowPort(t)
+		}
+	}
+	s.Address = net.JoinHostPort("127.0.0.1", ports["frontend"])
+	f, err := os.Create(s.config)
+	require.NoError(t, err)
+	absolute, err := filepath.Abs(dynamicConfig)
+	require.NoError(t, err)
+	require.NoError(t, temporalConfig.Execute(f, map[string]any{
+		"DB": p, "Ports": ports, "Dynamic": absolute, "Services": services,
+		"Databases": map[string]string{"default": "temporal", "visibility": "temporal_visibility"},
+	}))
+	require.NoError(t, f.Close())
+	s.Start()
+	return s
+}
+
+// Start starts the server, again after Stop or Kill.
+func (s *Temporal) Start() {
+	s.t.Helper()
+	s.p = run(s.t, exec.CommandContext(s.t.Context(), s.program, "--config-file", s.config, "--allow-no-auth", "start")) //nolint:gosec // ours
+	s.p.awaitReady(s.t, func() error {
+		c, err := client.DialContext(s.t.Context(), client.Options{HostPort: s.Address, Logger: silent{}})
+		if err == nil {
+			defer c.Close()
+			_, err = c.WorkflowService().DescribeNamespace(s.t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: "temporal-system"})
+		}
+		return err
+	})
+}
+
+// Stop stops the server as an operator would.
+func (s *Temporal) Stop() {
+	s.t.Helper()
+	require.NoError(s.t, s.p.cmd.Process.Signal(syscall.SIGTERM))
+	<-s.p.done
+}
+
+// Kill ends the server with no chance to tidy up.
+func (s *Temporal) Kill() { s.p.kill() }
+
+// AddNamespace makes a namespace, and waits until it can be used.
+func (s *Temporal) AddNamespace(t testing.TB, name string) {
+	t.Helper()
+	c, err := client.NewNamespaceClient(client.Options{HostPort: s.Address, Logger: silent{}})
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.Register(t.Context(), &workflowservice.RegisterNamespaceRequest{
+		Namespace: name, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
+	}))
+	w, err := client.DialContext(t.Context(), client.Options{HostPort: s.Address, Namespace: name, Logger: silent{}})
+	require.NoError(t, err)
+	defer w.Close()
+	// Every service of the server learns of a namespace when it looks again.
+	s.p.awaitReady(t, func() error {
+		_, err := w.WorkflowService().ListWorkflowExecutions(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: name})
+		return err
+	})
+}
+
+// lowPort is a free port that fits into 15 bits: PostgreSQL's schema keeps ports of
+// membership in a smallint.
+func lowPort(t testing.TB) string {
+	t.Helper()
+	const first, count = 15_000, 15_000
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.N(count))
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		defer func() { _ = l.Close() }()
+		return strings.TrimPrefix(address, "127.0.0.1:")
+	}
+	require.Fail(t, "no free port below 32768")
+	return ""
+}
+
+// silent is a logger of Temporal's SDK that says nothing.
+type silent struct{}
+
+func (silent) Debug(string, ...any) {}
+func (silent) Info(string, ...any)  {}
+func (silent) Warn(string, ...any)  {}
+func (silent) Error(string, ...any) {}
+
+// setUpSchema makes the databases, with Temporal's own tool and schema.
+func setUpSchema(t testing.TB, p *Postgres) {
+	t.Helper()
+	tool := build(t, "sql")
+	for database, schema := range map[string]string{"temporal": "temporal", "temporal_visibility": "visibility"} {
+		for _, step := range [][]string{
+			{"create-database"}, {"setup-schema", "-v", "0.0"},
+			{"update-schema", "-d", filepath.Join(module(t), "schema/postgresql/v12", schema, "versioned")},
+		} {
+			args := append([]string{
+				"--plugin", "postgres12", "--ep", p.Host, "-p", p.Port, "-u", p.User, "--pw", p.Password, "--db", database,
+			}, step...)
+			output, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput() //nolint:gosec // ours
+			require.NoError(t, err, "%v: %s", step, output)
+		}
+	}
+}
+
+// module is the folder of the server's module.
+func module(t testing.TB) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "go.temporal.io/server")
+	dir, err := cmd.Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(dir))
+}
+
+// build makes a program of Temporal's from the module that the tests themselves
+// are built with, so that what is compiled for one serves the other. The few
+// modules that only the programs need are added to a copy of go.mod.
+func build(t testing.TB, name string) string {
+	t.Helper()
+	return once(t, fmt.Sprintf("temporal-%s-%s", name, filepath.Base(module(t))), func(dir string) string {
+		own := filepath.Join(dir, "go.mod")
+		for _, file := range []string{"go.mod", "go.sum"} {
+			data, err := os.ReadFile(filepath.Join(root(t), file))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, file), data, 0o600))
+		}
+		version := filepath.Base(module(t))
+		_, version, _ = strings.Cut(version, "@")
+		program := filepath.Join(dir, name)
+		for _, args := range [][]string{
+			{"get", "-modfile", own, temporalPackages[name] + "@" + version},
+			{"build", "-modfile", own, "-ldflags", "-s -w", "-o", program, temporalPackages[name]},
+		} {
+			cmd := exec.CommandContext(t.Context(), "go", args...) //nolint:gosec // ours
+			cmd.Dir = root(t)
+			output, err := cmd.CombinedOutput()
+			require.NoError(t, err, "go %v: %s", args, output)
+		}
+		return program
+	})
+}
+
+var temporalConfig = template.Must(template.New("temporal").Parse(strings.TrimSpace(`
+log: {stdout: true, level: error}
+persistence:
+  defaultStore: default
+  visibilityStore: visibility
+  numHistoryShards: 4
+  datastores:
+{{- range $store, $database := .Databases }}
+    {{ $store }}:
+      sql:
+        pluginName: postgres12
+        databaseName: {{ $database }}
+        connectAddr: "{{ $.DB.Host }}:{{ $.DB.Port }}"
+        connectProtocol: tcp
+        user: {{ $.DB.User }}
+        password: {{ $.DB.Password }}
+        maxConns: 20
+        maxIdleConns: 20
+        maxConnLifetime: 1h
+{{- end }}
+global:
+  membership: {maxJoinDuration: 30s, broadcastAddress: 127.0.0.1}
+services:
+{{- range $service := .Services }}
+  {{ $service }}:
+    rpc:
+      grpcPort: {{ index $.Ports $service }}
+      membershipPort: {{ index $.Ports (print $service "Membership") }}
+      bindOnLocalHost: true
+{{- end }}
+clusterMetadata:
+  enableGlobalNamespace: false
+  failoverVersionIncrement: 10
+  masterClusterName: active
+  currentClusterName: active
+  clusterInformation:
+    active: {enabled: true, initialFailoverVersion: 1, rpcName: frontend, rpcAddress: "127.0.0.1:{{ .Ports.frontend }}"}
+dcRedirectionPolicy: {policy: noop}
+dynamicConfigClient: {filepath: "{{ .Dynamic }}", pollInterval: 60s}
+`)))
