@@ -116,13 +116,30 @@ func TestWhatWasAcceptedBeforeAKillIsDone(t *testing.T) {
 
 // tryAdd posts a task to a service that may be gone.
 func (s *system) tryAdd(body string) (id string, ok bool) {
-	res, err := http.Post(s.url+"/v1/tasks", "application/json", strings.NewReader(body))
+	o := s.trySend(body, "")
+	return o.Get("id").Str, o.Exists()
+}
+
+// trySend posts tasks to a service that may be gone, and returns what it says if
+// it accepts them.
+func (s *system) trySend(body, key string) gjson.Result {
+	req, err := http.NewRequest(http.MethodPost, s.url+"/v1/tasks", strings.NewReader(body))
 	if err != nil {
-		return "", false
+		return gjson.Result{}
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return gjson.Result{}
 	}
 	defer func() { _ = res.Body.Close() }()
 	content, err := io.ReadAll(res.Body)
-	return gjson.GetBytes(content, "id").Str, err == nil && res.StatusCode == http.StatusAccepted
+	if err != nil || res.StatusCode != http.StatusAccepted {
+		return gjson.Result{}
+	}
+	return gjson.ParseBytes(content)
 }
 
 // TestARepeatedKeyIsOneTask repeats it before and after a kill, and after the

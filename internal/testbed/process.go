@@ -3,6 +3,7 @@ package testbed
 import (
 	"bytes"
 	"net"
+	"os"
 	"os/exec"
 	"sync"
 	"testing"
@@ -42,6 +43,13 @@ func run(tb testing.TB, cmd *exec.Cmd) *process {
 // once.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// end sends a signal and waits until the server has ended.
+func (p *process) end(tb testing.TB, signal os.Signal) {
+	tb.Helper()
+	require.NoError(tb, p.cmd.Process.Signal(signal))
 	<-p.done
 }
 

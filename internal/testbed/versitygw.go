@@ -31,6 +31,10 @@ type VersityGW struct {
 	Dir string
 
 	mu      sync.Mutex
+	tb      testing.TB
+	address string // of the server behind the proxy
+	p       *process
+
 	refusal Refusal
 	changed chan struct{} // closed when refusal is changed, and replaced
 
@@ -68,18 +72,13 @@ var accessKey, secretKey = rand.Text(), rand.Text()
 func StartVersityGW(tb testing.TB) *VersityGW {
 	tb.Helper()
 	dir := tb.TempDir()
-	v := &VersityGW{AccessKey: accessKey, SecretKey: secretKey, Bucket: "headrace-test", changed: make(chan struct{})}
+	v := &VersityGW{tb: tb, AccessKey: accessKey, SecretKey: secretKey, Bucket: "headrace-test", changed: make(chan struct{})}
 	v.Dir = filepath.Join(dir, v.Bucket)
-	address := freeAddress(tb)
-	const health = "/health"
-	cmd := exec.CommandContext(tb.Context(), Tool(tb, versityGWModule, versityGWVersion), //nolint:gosec // a program of our own choice
-		"--port", address, "--region", region, "--quiet", "--health", health, "posix", dir)
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+v.AccessKey, "ROOT_SECRET_ACCESS_KEY="+v.SecretKey) //nolint:forbidigo // as the test was started
-	p := run(tb, cmd)
-	p.awaitReady(tb, func() error { return get(tb, "http://"+address+health) })
 	// A folder is a bucket, made by whoever has the folder.
 	require.NoError(tb, os.Mkdir(v.Dir, 0o750))
-	target := &url.URL{Scheme: "http", Host: address}
+	v.address = freeAddress(tb)
+	v.Start()
+	target := &url.URL{Scheme: "http", Host: v.address}
 	proxy := httptest.NewServer(v.refuse(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
@@ -92,6 +91,21 @@ func StartVersityGW(tb testing.TB) *VersityGW {
 	v.Endpoint = proxy.URL
 	return v
 }
+
+// Start starts the server, again after Kill.
+func (v *VersityGW) Start() {
+	v.tb.Helper()
+	const health = "/health"
+	cmd := exec.CommandContext(v.tb.Context(), Tool(v.tb, versityGWModule, versityGWVersion), //nolint:gosec // a program of our own choice
+		"--port", v.address, "--region", region, "--quiet", "--health", health, "posix", filepath.Dir(v.Dir))
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+v.AccessKey, "ROOT_SECRET_ACCESS_KEY="+v.SecretKey) //nolint:forbidigo // as the test was started
+	v.p = run(v.tb, cmd)
+	v.p.awaitReady(v.tb, func() error { return get(v.tb, "http://"+v.address+health) })
+}
+
+// Kill ends the server with no chance to tidy up. Clients are answered 502 until
+// Start.
+func (v *VersityGW) Kill() { v.p.kill() }
 
 func get(tb testing.TB, address string) error {
 	tb.Helper()
