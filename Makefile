@@ -16,6 +16,10 @@ LDFLAGS = -s -w -X github.com/headrace/headrace/internal/version.stamp=$(VERSION
 # detector. What does not import it is nearly everything that runs concurrently.
 SERVER_FREE = $(shell go list ./... | grep -v -e /cmd/ -e /internal/devserver -e /internal/e2e -e /bench)
 
+# The test in which everything fails in turn prints a table, and wants the machine
+# for itself.
+FAILURES := ^TestAClusterLosesNothingAndDoublesNothing$$
+
 .PHONY: help
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +42,12 @@ env: ## Write .env for docker-compose.yml with secrets of its own, and print the
 .PHONY: test
 test: ## Run all tests, those of the whole system included
 	go test ./...
+
+.PHONY: test-cluster
+test-cluster: ## Run the tests on a real Temporal, PostgreSQL and S3 server (needs Debian's postgresql)
+	go test -tags cluster -timeout 30m ./internal/store
+	go test -tags cluster -timeout 30m -skip '$(FAILURES)' ./internal/e2e
+	go test -tags cluster -timeout 30m -count 1 -v -run '$(FAILURES)' ./internal/e2e
 
 .PHONY: check
 check: format lint tidy workflowcheck race replay ## Everything that must hold before a change lands
