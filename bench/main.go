@@ -44,6 +44,7 @@ func measures() []measure {
 		{"interactive", (*bench).interactive},
 		{"pause", (*bench).pause},
 		{"gate", (*bench).gate},
+		{"scale", (*bench).scale},
 	}
 }
 

@@ -61,7 +61,7 @@ type member struct {
 // startFleet starts two APIs behind a proxy, and three workers.
 func startFleet(t *testing.T) *fleet {
 	t.Helper()
-	up := sim(t, simulator.Options{Latency: latency(t, "uniform:1s,2s"), MaxConcurrency: clusterLimit})
+	up := sim(t, simulator.Options{Latency: latency(t, "uniform:1200ms,2200ms"), MaxConcurrency: clusterLimit})
 	b := newBed(t)
 	f := &fleet{cluster: b.ground(t), bed: b, up: up, witness: watch(t, up.Simulator), front: &front{}}
 	for range sharedAPIs {
