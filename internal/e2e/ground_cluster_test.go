@@ -84,6 +84,7 @@ const (
 func startShared(t *testing.T, up *simulator.Running) {
 	t.Helper()
 	c := ground(t)
+	c.env = append(c.env, "HEADRACE_WEBHOOK_SECRET="+hookSecret) // dev makes one for itself
 	run := func(pattern string, args ...string) string {
 		p := launch(t, common.dir, c.env, append(args, c.flags()...)...)
 		common.processes = append(common.processes, p)

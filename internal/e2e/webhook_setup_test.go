@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -187,7 +188,7 @@ func secretOf(t *testing.T, dir string) string {
 // role starts one role of a cluster with the given environment.
 func (c *cluster) role(env []string, more ...string) *process {
 	c.t.Helper()
-	p := start(c.t, env, append(more, c.flags()...)...)
+	p := start(c.t, slices.Concat(c.env, env), append(more, c.flags()...)...)
 	p.await(p.stdout, `is ready`)
 	return p
 }
