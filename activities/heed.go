@@ -53,8 +53,12 @@ func (l *lane) load() (most, rest int) {
 	if l.isNew() {
 		return 0, 0
 	}
+	draining := l.draining.Load() // before the count, which can only fall then
 	stats := l.engine.Stats()
 	most = max(stats.Busy, l.engine.Hands())
+	if draining {
+		most = stats.Busy
+	}
 	if l.ended.Load() {
 		rest = max(stats.Open, 1)
 		most = min(most, rest)
@@ -113,4 +117,19 @@ func (l *lane) fewer() bool {
 	most, _ := l.load()
 	reported := int(l.reported.Load())
 	return most < reported && (4*most <= 3*reported || most <= l.engine.Hands())
+}
+
+// handBack gives back what the lane has not begun. From then on it tells the ledger
+// of calls that end, so that others may begin as many.
+func (l *lane) handBack(ctx context.Context) {
+	untouched, err := l.engine.Withdraw(ctx)
+	if err != nil || l.isNew() {
+		return
+	}
+	l.draining.Store(true)
+	commits := l.recorder.Commits()
+	grant, err := l.ask(ctx, ledger.Request{Draining: true, Commits: commits, Keep: l.recorder.Begun(untouched)})
+	if err == nil && grant.Draining {
+		l.handed.Store(true)
+	}
 }

@@ -24,9 +24,11 @@ import (
 // their calls with so many hands, and keeps the results in the store, until
 // nothing is left to lease or it is told to stop.
 //
-// When its worker stops, it returns an error that makes Temporal start the lane
-// elsewhere at once. There, as after a crash, it takes over what it held and
-// makes only the calls whose results are missing.
+// When its worker stops, it gives back at once the chunks of which it has begun
+// none, finishes the calls in flight, and leaves: the workflow opens other lanes.
+// If it cannot tell the workflow, it returns an error that makes Temporal start
+// the lane elsewhere at once. There, as after a crash, it takes over what it held
+// and makes only the calls whose results are missing.
 func (a *Activities) Work(ctx context.Context, in WorkInput) error {
 	l := newLane(ctx, a, in)
 	defer l.recorder.Close()
@@ -51,6 +53,8 @@ type lane struct {
 	settings atomic.Pointer[ledger.Settings]
 	reported atomic.Int64 // the most calls in flight, as the ledger was told last
 	ended    atomic.Bool  // no more requests will come
+	draining atomic.Bool  // no more calls will start
+	handed   atomic.Bool  // the ledger has taken back what was not begun
 
 	leases    []ledger.Lease // not yet opened
 	exhausted bool
@@ -110,6 +114,9 @@ func (l *lane) work(ctx context.Context) error {
 		err = nil
 	}
 	if reason := w.end(); reason != nil {
+		if l.handed.Load() && l.leave(ctx, departLimit) == nil {
+			return nil // others go on with what is left
+		}
 		return reason
 	}
 	if errors.Is(err, ledger.ErrFenced) {
@@ -121,17 +128,20 @@ func (l *lane) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.leave(ctx)
+	return l.leave(ctx, leaveLimit)
 }
 
 // leaveLimit bounds how long a lane tries to take its leave. It sends no
-// heartbeats by then.
-const leaveLimit = 30 * time.Second
+// heartbeats by then. One whose worker stops may as well be started elsewhere.
+const (
+	leaveLimit  = 30 * time.Second
+	departLimit = 2 * time.Second
+)
 
 // leave tells the ledger what the lane has finished. A cancelled activity does
 // so too: otherwise the next lane would read again what this one has written.
-func (l *lane) leave(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveLimit)
+func (l *lane) leave(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	_, err := l.ask(ctx, ledger.Request{Commits: l.recorder.Commits(), Partials: l.recorder.Partials(), Leaving: true})
 	return err

@@ -60,10 +60,12 @@ func (w *watcher) watch(ctx context.Context, cancelled, stopping <-chan struct{}
 	}
 }
 
-// leaveWorker gives calls in flight the grace that the worker has.
+// leaveWorker hands back what has not begun, and gives calls in flight the grace
+// that the worker has.
 func (w *watcher) leaveWorker(ctx context.Context) {
 	w.err = errStopping
 	w.lane.engine.Drain()
+	w.wg.Go(func() { w.lane.handBack(ctx) })
 	grace := time.NewTimer(w.lane.a.StopGrace)
 	defer grace.Stop()
 	select {

@@ -72,7 +72,7 @@ type batchRun struct {
 	left        []int // lanes that have left, since lanes were opened last
 	cancelLanes workflow.CancelFunc
 
-	steered bool                // by a command, in this run
+	steered bool                // by a command, or a lane drains, in this run
 	rearm   workflow.CancelFunc // looks at the deadline anew
 	nudging map[string]int      // hosts that are being nudged, and whether to do so again
 }

@@ -46,6 +46,9 @@ func (b *batchRun) lease(_ workflow.Context, r ledger.Request) (ledger.Grant, er
 		grant.Settings.Queue, grant.Settings.Priority = b.object.Headrace.Queue, b.object.Headrace.CallPriority()
 	}
 	b.grow()
+	if r.Draining { // its hands are for others
+		b.steered = true
+	}
 	b.redeal()
 	if r.Leaving {
 		b.left = append(b.left, r.Lane)

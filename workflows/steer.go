@@ -56,8 +56,8 @@ func (b *batchRun) steer() {
 	b.nudge(b.ledger.Hosts(true))
 }
 
-// redeal is for batches that have been steered: it passes on the hands that lanes
-// have given up. Others open their lanes at once and wait for all.
+// redeal is for batches that have been steered, or of which a lane's worker stops: it
+// passes on the hands that lanes have given up. Others open their lanes at once and wait for all.
 func (b *batchRun) redeal() {
 	if b.steered {
 		b.deal()

@@ -100,6 +100,7 @@ type Engine struct {
 	inFlight atomic.Int64
 	drain    chan struct{}
 	drained  sync.Once
+	fed      chan struct{} // closed when no more jobs are fetched
 
 	mu    sync.Mutex
 	allow int            // hands
@@ -110,7 +111,8 @@ type Engine struct {
 // New returns an engine that has not begun.
 func New(o Options, source Source, sink Sink) *Engine {
 	return &Engine{
-		o: o, source: source, sink: sink, queue: newQueue(o.Hands, o.Idle), drain: make(chan struct{}), allow: o.Hands,
+		o: o, source: source, sink: sink, queue: newQueue(o.Hands, o.Idle), allow: o.Hands,
+		drain: make(chan struct{}), fed: make(chan struct{}),
 	}
 }
 
@@ -142,6 +144,20 @@ func (e *Engine) Hands() int {
 // Drain tells the engine to start no more calls. Those in flight finish. It may
 // be called more than once, and before Run.
 func (e *Engine) Drain() { e.drained.Do(func() { close(e.drain) }) }
+
+// Withdraw drains the engine and returns, per chunk, the number of its jobs that
+// were fetched and that no hand has taken or will take. It waits until no fetch is
+// under way, or until ctx ends. Call it while Run runs, or will.
+func (e *Engine) Withdraw(ctx context.Context) (map[int64]int, error) {
+	e.Drain()
+	e.queue.close()
+	select {
+	case <-e.fed:
+		return e.queue.untaken(), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 // Stats may be called at any time.
 func (e *Engine) Stats() Stats {
@@ -175,6 +191,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	})
 	background.Go(func() {
+		defer close(e.fed)
 		if err := e.feed(starting); err != nil {
 			fail(err)
 		}

@@ -233,6 +233,17 @@ func (q *queue) add(jobs []Job, took time.Duration) {
 	q.ready.Broadcast()
 }
 
+// untaken counts, by chunk, the jobs that were never taken.
+func (q *queue) untaken() map[int64]int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	counts := map[int64]int{}
+	for _, t := range q.fresh {
+		counts[t.job.Chunk]++
+	}
+	return counts
+}
+
 // end says that no more jobs will be added.
 func (q *queue) end() {
 	q.mu.Lock()

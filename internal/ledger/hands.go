@@ -22,7 +22,8 @@ type Settings struct {
 // Deal shares hands out, so that all lanes together never keep more calls in flight
 // than there are hands, but for those that began when there were more. Lanes that
 // are open keep what they have, or lose it from the last one on, or grow to perLane
-// from the first one on. Each learns of it by the answer to its next request.
+// from the first one on; those that drain have none. Each learns of it by the answer
+// to its next request.
 //
 // It returns how many hands lanes may have that are opened now. That may be fewer
 // than are left over: a lane that gives hands up holds them while its calls last.
@@ -37,6 +38,9 @@ func (l *Ledger) Deal(hands, perLane int) (more int) {
 	for i := range l.Lanes {
 		lane := &l.Lanes[i]
 		grow := min(perLane-lane.Hands, left)
+		if lane.Draining {
+			grow = 0
+		}
 		if lane.Rest > 0 {
 			grow = min(grow, lane.Rest-lane.Hands)
 		}

@@ -103,6 +103,7 @@ func TestWhateverIsDealtNoMoreCallsBeginThanThereAreHands(t *testing.T) {
 			"end":   w.end,
 			"crash": w.crash,
 			"leave": w.leave,
+			"drain": w.drain,
 		})
 		w.settle(t, rapid.IntRange(1, 40).Draw(t, "hands"))
 	})
@@ -119,6 +120,7 @@ type worker struct {
 	lane, attempt int
 	hands, busy   int
 	answer        *ledger.Settings // not heard yet
+	draining      bool
 }
 
 func (w *floor) deal(hands int) {
@@ -147,9 +149,13 @@ func (w *floor) ask(t *rapid.T) {
 
 func (w *floor) send(t require.TestingT, l *worker) {
 	before := *w.page(l)
-	g, err := w.ledger.Lease(ledger.Request{Lane: l.lane, Attempt: l.attempt, Host: "h", Most: max(l.busy, l.hands)})
+	r := ledger.Request{Lane: l.lane, Attempt: l.attempt, Host: "h", Most: max(l.busy, l.hands), Draining: l.draining}
+	g, err := w.ledger.Lease(r)
 	require.NoError(t, err)
 	l.answer = g.Settings
+	if l.draining {
+		require.Zero(t, l.answer.Hands)
+	}
 	if l.answer.Hands > before.Most {
 		require.LessOrEqual(t, w.most(), w.ledger.Hands, "hands were given that others may use")
 	}
@@ -168,6 +174,13 @@ func (w *floor) end(t *rapid.T) { w.pick(t, func(l *worker) bool { return l.busy
 func (w *floor) crash(t *rapid.T) {
 	l := w.pick(t, func(*worker) bool { return true })
 	*l = worker{lane: l.lane, attempt: l.attempt + 1}
+}
+
+// drain is the end of a lane's worker: it starts no more, and says so.
+func (w *floor) drain(t *rapid.T) {
+	l := w.pick(t, func(l *worker) bool { return l.answer == nil && !l.draining })
+	l.draining, l.hands = true, 0
+	w.send(t, l)
 }
 
 func (w *floor) leave(t *rapid.T) {

@@ -55,6 +55,8 @@ type Lane struct {
 	Most  int `json:"most,omitempty"`
 	// Rest is how many requests a lane still has that will lease no more.
 	Rest int `json:"rest,omitempty"`
+	// Draining is set while an attempt drains: it gets nothing more.
+	Draining bool `json:"draining,omitempty"`
 }
 
 // New returns the books of a batch of so many chunks.
@@ -129,7 +131,7 @@ func (l *Ledger) Lease(r Request) (Grant, error) {
 	lane := l.lane(r.Lane)
 	var g Grant
 	if r.Attempt > lane.Attempt {
-		lane.Attempt = r.Attempt
+		lane.Attempt, lane.Draining = r.Attempt, false
 		for _, chunk := range lane.Held {
 			g.Chunks = append(g.Chunks, Lease{Chunk: chunk, Touched: true})
 		}
@@ -143,6 +145,10 @@ func (l *Ledger) Lease(r Request) (Grant, error) {
 		l.leave(lane)
 		return g, nil
 	}
+	if r.Draining {
+		l.drain(lane, r.Keep)
+	}
+	g.Draining = lane.Draining
 	l.note(lane, r)
 	g.Settings = l.tell(lane)
 	if lane.Told == 0 && lane.Host == "" && g.Stop == Go {
@@ -194,6 +200,19 @@ func (l *Ledger) take(lane *Lane, want, least int) []Lease {
 		leases = append(leases, lease)
 	}
 	return leases
+}
+
+// drain takes back what a lane holds but for what it keeps.
+func (l *Ledger) drain(lane *Lane, keep []int64) {
+	lane.Draining, lane.Hands = true, 0
+	kept := func(chunk int64) bool { return slices.Contains(keep, chunk) }
+	for _, chunk := range lane.Held {
+		if !kept(chunk) {
+			l.Returned = append(l.Returned, chunk)
+		}
+	}
+	slices.Sort(l.Returned)
+	lane.Held = slices.DeleteFunc(lane.Held, func(chunk int64) bool { return !kept(chunk) })
 }
 
 func (l *Ledger) leave(lane *Lane) {

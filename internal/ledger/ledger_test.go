@@ -151,6 +151,7 @@ func TestWhateverHappensEachChunkIsCommittedOnce(t *testing.T) {
 			"crash":    w.crash,
 			"zombie":   w.zombie,
 			"leave":    w.leave,
+			"drain":    w.drain,
 			"stop":     w.stop,
 			"rollover": w.rollover,
 		})
@@ -170,6 +171,7 @@ type world struct {
 type attempt struct {
 	lane, number int
 	held         []int64
+	draining     bool
 }
 
 func newWorld(t *rapid.T) *world {
@@ -202,6 +204,17 @@ func (w *world) leave(t *rapid.T) {
 	w.remove(a)
 }
 
+// drain makes a lane give back what it does not keep, and get nothing more.
+func (w *world) drain(t *rapid.T) {
+	a := w.pick(t)
+	keep := a.held[:rapid.IntRange(0, len(a.held)).Draw(t, "keep")]
+	g, err := w.ledger.Lease(ledger.Request{Lane: a.lane, Attempt: a.number, Want: 3, Draining: true, Keep: keep})
+	require.NoError(t, err)
+	require.True(t, g.Draining)
+	require.Empty(t, g.Chunks)
+	a.held, a.draining = keep, true
+}
+
 // ask sends a request that must be admitted, and books the answer.
 func (w *world) ask(t *rapid.T, a *attempt, want, commits int, leaving bool) {
 	least := rapid.IntRange(0, want).Draw(t, "least")
@@ -219,7 +232,7 @@ func (w *world) ask(t *rapid.T, a *attempt, want, commits int, leaving bool) {
 	for _, lease := range g.Chunks {
 		a.held = append(a.held, lease.Chunk)
 	}
-	if leaving || w.ledger.Stopped != ledger.Go {
+	if leaving || a.draining || w.ledger.Stopped != ledger.Go {
 		require.Empty(t, g.Chunks)
 	}
 }
@@ -230,7 +243,7 @@ func (w *world) crash(t *rapid.T) {
 	w.zombies = append(w.zombies, *a)
 	before := a.held
 	a.number++
-	a.held = nil
+	a.held, a.draining = nil, false
 	r := ledger.Request{Lane: a.lane, Attempt: a.number}
 	g, err := w.ledger.Lease(r)
 	require.NoError(t, err)

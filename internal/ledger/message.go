@@ -21,6 +21,11 @@ type Request struct {
 	// Leaving says that the lane ends after this request: what it still holds
 	// goes back.
 	Leaving bool `json:"leaving,omitempty"`
+	// Draining says that the lane starts no more calls, since its worker stops.
+	// It gives back all that it holds but for Keep, the chunks that it has begun,
+	// and gets no hands and no work any more.
+	Draining bool    `json:"draining,omitempty"`
+	Keep     []int64 `json:"keep,omitempty"`
 
 	// Partials are the results in the store of chunks that a leaving lane has not
 	// finished.
@@ -85,6 +90,10 @@ type Grant struct {
 	// Settings hold from now on. A workflow of an earlier release says nothing:
 	// then what the lane was opened with holds.
 	Settings *Settings `json:"settings,omitempty"`
+	// Draining acknowledges that the lane drains: it may take its leave as soon as
+	// its calls have ended, and others go on. A workflow of an earlier release says
+	// nothing, and would not open another lane.
+	Draining bool `json:"draining,omitempty"`
 }
 
 // Lease hands a chunk to a lane.

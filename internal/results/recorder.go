@@ -154,6 +154,25 @@ func (r *Recorder) Commits() []ledger.Commit {
 	return commits
 }
 
+// Begun returns the chunks of which something is kept or may come, in order: those
+// that are open, but for the ones of which as many requests are untouched as they
+// have, and those that Commits will return.
+func (r *Recorder) Begun(untouched map[int64]int) []int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var begun []int64
+	for id, c := range r.chunks {
+		if untouched[id] < c.requests {
+			begun = append(begun, id)
+		}
+	}
+	for _, commit := range r.commits {
+		begun = append(begun, commit.Chunk)
+	}
+	slices.Sort(begun)
+	return begun
+}
+
 // Partials sums what is in the store of each chunk that is not finished, by chunk.
 func (r *Recorder) Partials() []ledger.Partial {
 	r.mu.Lock()

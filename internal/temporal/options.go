@@ -88,6 +88,8 @@ func (o Options) client() (client.Options, error) {
 	all.Credentials, all.HeadersProvider = found.Credentials, found.HeadersProvider
 	all.ConnectionOptions.TLS, all.ConnectionOptions.TLSDisabled = found.ConnectionOptions.TLS, found.ConnectionOptions.TLSDisabled
 	all.ConnectionOptions.Authority = found.ConnectionOptions.Authority
+	away := &outage{logger: all.Logger}
+	all.ConnectionOptions.DialOptions = append(away.dialOptions(), all.ConnectionOptions.DialOptions...)
 	return all, nil
 }
 

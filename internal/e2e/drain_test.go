@@ -1,0 +1,76 @@
+package e2e_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/headrace/internal/devserver"
+	"github.com/headrace/headrace/internal/openai"
+	"github.com/headrace/headrace/internal/simulator"
+)
+
+// soonElsewhere bounds the time from a termination signal until another worker
+// makes calls that were the first one's. It is well below a call's length.
+const soonElsewhere = 4 * time.Second
+
+// TestAWorkerThatIsToldToStopHandsBackWhatItHasNotBegun stops one of two workers
+// while each call takes long. All lanes are at the one that is stopped.
+func TestAWorkerThatIsToldToStopHandsBackWhatItHasNotBegun(t *testing.T) {
+	t.Parallel()
+	const n, long = 600, 6 * time.Second
+	up := sim(t, simulator.Options{Latency: latency(t, "uniform:2s,"+long.String())})
+	c := newCluster(t, devServer(t, devserver.Options{}), devserver.DefaultNamespace)
+	doors := [2]*door{newDoor(t, up.Simulator), newDoor(t, up.Simulator)}
+	first := c.worker(doors[0].url)
+	o := submit(t, c.url, requests(n), concurrently(2*laneHands))
+	poll(t, "calls of all hands", func() bool { return up.Stats().InFlight == 2*laneHands })
+	c.worker(doors[1].url)
+
+	signalled := time.Now()
+	first.signal(syscall.SIGTERM)
+	poll(t, "calls elsewhere", func() bool { return doors[1].calls.Load() > 0 })
+	took := time.Since(signalled)
+	t.Logf("the first call elsewhere %v after the signal", took.Round(time.Millisecond))
+	poll(t, "as many calls as before", func() bool { return doors[1].calls.Load() > 2*laneHands })
+	t.Logf("as many calls as before %v after the signal", time.Since(signalled).Round(time.Millisecond))
+	require.Zero(t, first.wait())
+	t.Logf("the worker has ended %v after the signal", time.Since(signalled).Round(time.Millisecond))
+	require.LessOrEqual(t, took, soonElsewhere)
+
+	o = awaitEnd(t, c.url, o.ID, openai.Completed)
+	answers, _ := requireEach(t, c.url, o, n)
+	require.Len(t, answers, n)
+	stats := up.Stats()
+	require.EqualValues(t, n, stats.Calls, "no call is made twice")
+	require.LessOrEqual(t, stats.PeakInFlight, int64(2*laneHands))
+}
+
+// TestCallsFlowSoonAfterTemporalIsBack takes Temporal away as an upgrade of it does.
+func TestCallsFlowSoonAfterTemporalIsBack(t *testing.T) {
+	t.Parallel()
+	const n, away = 8000, 5 * time.Second
+	up := sim(t, simulator.Options{Latency: latency(t, "uniform:50ms,150ms")})
+	w, dir, port := watch(t, up.Simulator), t.TempDir(), freePort(t)
+	p, address := devTemporal(t, dir, port, up.URL())
+	register(t, address, ownNamespace)
+	c := newCluster(t, address, ownNamespace)
+	for range 2 {
+		c.worker(up.URL())
+	}
+	o := submit(t, c.url, requests(n), concurrently(2*laneHands))
+	w.awaitCalls(0, n/8)
+	p.signal(syscall.SIGTERM)
+	require.Zero(t, p.wait())
+	lasts(t, away)
+	devTemporal(t, dir, port, up.URL())
+	back := time.Now()
+	w.awaitCalls(up.Stats().Calls, 1)
+	took := time.Since(back)
+	t.Logf("calls flow %v after Temporal is back", took.Round(time.Millisecond))
+	o = awaitEnd(t, c.url, o.ID, openai.Completed)
+	requireEach(t, c.url, o, n)
+	require.Less(t, took, flowAgain)
+}
