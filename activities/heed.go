@@ -112,11 +112,14 @@ func (l *lane) heed(ctx context.Context, nudges <-chan struct{}) {
 
 // fewer reports whether it is worth telling how many calls are in flight: when all
 // beyond the hands have ended, and whenever a quarter of those have that were told
-// of last.
+// of last; an eighth if all hands are for others.
 func (l *lane) fewer() bool {
 	most, _ := l.load()
-	reported := int(l.reported.Load())
-	return most < reported && (4*most <= 3*reported || most <= l.engine.Hands())
+	reported, parts := int(l.reported.Load()), 4
+	if l.draining.Load() {
+		parts = 8
+	}
+	return most < reported && (parts*most <= (parts-1)*reported || most <= l.engine.Hands())
 }
 
 // handBack gives back what the lane has not begun. From then on it tells the ledger

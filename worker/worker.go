@@ -34,18 +34,23 @@ type Worker struct {
 
 	mu    sync.Mutex
 	state error // why it takes no work; nil while it does
+
+	watcher *watcher
+	unwatch context.CancelFunc // nil before Start
+	watched sync.WaitGroup
 }
 
 // stopMargin is what activities get beyond the grace of their calls to write
 // down what they have.
 const stopMargin = 3 * time.Second
 
-// deployment names all workers of headrace to Temporal.
-const deployment = "headrace"
-
 // hostSlots bounds the groups of tasks that this process waits for. Each keeps
 // its tasks in memory.
 const hostSlots = 4096
+
+// eagerActivities is how many activities of one decision the worker that makes it
+// may take at once, without asking for them.
+const eagerActivities = 1
 
 // hookSlots bounds the deliveries of webhooks under way at once in this process.
 const hookSlots = 256
@@ -56,16 +61,18 @@ func NewHost() string { return openai.NewID(workflows.TaskQueue + "-") }
 
 // New returns a worker that has not begun. Its activities stop as a.StopGrace
 // says.
-func New(c client.Client, a *activities.Activities) *Worker {
+func New(c client.Client, a *activities.Activities, o Options) *Worker {
+	o = o.withDefaults()
 	// Otherwise the SDK takes a checksum of the whole binary, which is large: a
 	// third of a second at every start. It asks for it whatever the build id.
 	worker.SetBinaryChecksum(version.String())
-	all := &Worker{activities: a, state: errNotStarted}
+	all := &Worker{activities: a, state: errNotStarted, watcher: &watcher{o: o, client: c}}
 	all.worker = worker.New(c, workflows.TaskQueue, worker.Options{
 		WorkerStopTimeout: a.StopGrace + stopMargin, OnFatalError: all.fail,
-		DeploymentOptions: worker.DeploymentOptions{
-			Version: worker.WorkerDeploymentVersion{DeploymentName: deployment, BuildID: version.String()},
-		},
+		DeploymentOptions: o.deploymentOptions(),
+		// Lanes that are opened together are for all workers, and not only for the
+		// one that happens to decide.
+		MaxEagerActivityReservationsPerWorkflowTask: new(eagerActivities),
 		// A decision that went to a worker which was killed waits this long
 		// before another may take it.
 		StickyScheduleToStartTimeout: time.Second,
@@ -120,6 +127,9 @@ func (w *Worker) Start() error {
 			return fmt.Errorf("start worker: %w", err)
 		}
 	}
+	ctx, unwatch := context.WithCancel(context.Background()) //nolint:forbidigo // Stop ends it
+	w.unwatch = unwatch
+	w.watched.Go(func() { w.watcher.watch(ctx) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if errors.Is(w.state, errNotStarted) {
@@ -155,6 +165,10 @@ func (w *Worker) Stop() {
 	w.mu.Lock()
 	w.state = errStopping
 	w.mu.Unlock()
+	if w.unwatch != nil {
+		w.unwatch()
+		w.watched.Wait()
+	}
 	w.activities.Runner.Stop()
 	var all sync.WaitGroup
 	all.Go(w.worker.Stop)

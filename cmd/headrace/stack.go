@@ -40,13 +40,14 @@ type stack struct {
 	outgoing outgoing
 	stops    []func(context.Context)
 
-	keys     *apikey.Ring // of the API; nil lets everybody in
-	temporal client.Client
-	store    *store.Store
-	routes   []dispatch.Route // none unless callTo was called
-	hub      *live.Hub        // nil unless startWorker was called
-	runner   *runner.Runner   // nil unless startWorker was called
-	logs     *streamlog.Logs  // nil unless startWorker or serve was called
+	keys      *apikey.Ring // of the API; nil lets everybody in
+	temporal  client.Client
+	namespace string // of Temporal
+	store     *store.Store
+	routes    []dispatch.Route // none unless callTo was called
+	hub       *live.Hub        // nil unless startWorker was called
+	runner    *runner.Runner   // nil unless startWorker was called
+	logs      *streamlog.Logs  // nil unless startWorker or serve was called
 
 	telemetry    *telemetry // see shown
 	telemetryURL string     // of metrics and probes, "" for none
@@ -92,6 +93,7 @@ func (s *stack) connect(ctx context.Context, o temporal.Options) error {
 	}
 	s.temporal = c
 	if _, namespace, err := o.Where(); err == nil { // Connect has come as far
+		s.namespace = namespace
 		s.shown().metrics.Backlog(c.WorkflowService(), namespace)
 	}
 	s.onStop(func(context.Context) { c.Close() })
@@ -147,7 +149,7 @@ func (s *stack) startWorker(ctx context.Context, providers config.Providers, gra
 		Store: s.store, Dispatcher: dispatcher, Runner: s.runner, Host: host, Nudges: nudges, StopGrace: grace, Webhooks: s.webhooks(),
 	}
 	s.shown().activities(a)
-	w := worker.New(s.temporal, a)
+	w := worker.New(s.temporal, a, s.workerOptions())
 	s.shown().health.Add(health.Check{Name: "worker", Ready: w.Ready})
 	if err := w.Start(); err != nil {
 		return err
@@ -155,6 +157,14 @@ func (s *stack) startWorker(ctx context.Context, providers config.Providers, gra
 	s.onStop(func(context.Context) { w.Stop() })
 	gate.Join(queue.Default)
 	return nil
+}
+
+// workerOptions say how the worker presents itself to Temporal.
+func (s *stack) workerOptions() worker.Options {
+	w := s.config.Worker
+	return worker.Options{
+		Versioning: w.Versioning, Deployment: w.Deployment, BuildID: w.BuildID, Namespace: s.namespace, Logger: s.logger,
+	}
 }
 
 // processName tells people which process this is. It need not be unique.
