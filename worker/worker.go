@@ -170,6 +170,7 @@ func (w *Worker) Stop() {
 		w.watched.Wait()
 	}
 	w.activities.Runner.Stop()
+	w.activities.Dispatcher.Gate().Drain()
 	var all sync.WaitGroup
 	all.Go(w.worker.Stop)
 	all.Go(w.host.Stop)

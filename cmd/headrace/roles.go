@@ -65,6 +65,7 @@ func newAPI(p program) *cobra.Command {
 					return err
 				}
 			}
+			s.drainFor = time.Duration(cfg.API.DrainFor)
 			_, _ = fmt.Fprintf(p.stdout, "headrace api is ready · API %s/v1%s\n", s.serve(ctx, listener), s.telemetryNote())
 			<-ctx.Done()
 			return nil

@@ -49,6 +49,8 @@ type stack struct {
 	runner    *runner.Runner   // nil unless startWorker was called
 	logs      *streamlog.Logs  // nil unless startWorker or serve was called
 
+	drainFor time.Duration // how long the API answers on when it is to stop
+
 	telemetry    *telemetry // see shown
 	telemetryURL string     // of metrics and probes, "" for none
 }
@@ -233,6 +235,9 @@ func (s *stack) serve(ctx context.Context, l net.Listener) string {
 		}
 	}()
 	s.onStop(func(ctx context.Context) {
+		if s.drainFor > 0 {
+			<-time.After(s.drainFor) // a second signal ends the process
+		}
 		ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {

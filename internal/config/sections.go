@@ -27,6 +27,7 @@ type Config struct {
 type API struct {
 	Listen   string     `yaml:"listen" doc:"Address to listen on. One that others can reach needs keys, or insecure."`
 	Insecure bool       `yaml:"insecure" doc:"Listen where others can reach it although there are no keys."`
+	DrainFor Duration   `yaml:"drain_for" doc:"How long the role api goes on answering when it is told to stop, while /readyz says so, until nobody sends requests there any more."`
 	MaxBody  int64      `yaml:"max_body" doc:"The largest body of a request that makes calls, in bytes."`
 	Keys     []KeyEntry `yaml:"keys" doc:"Who may use the API. Without any, everybody who reaches it."`
 }
@@ -167,7 +168,7 @@ type Traces struct {
 // Default is the configuration of somebody who says nothing.
 func Default() Config {
 	return Config{
-		API:       API{Listen: "127.0.0.1:8080", MaxBody: 32 << 20},
+		API:       API{Listen: "127.0.0.1:8080", DrainFor: Duration(3 * time.Second), MaxBody: 32 << 20},
 		Store:     Store{URL: "headrace-data/store"},
 		Worker:    Worker{TaskConcurrency: 512, StopGrace: Duration(30 * time.Second), Deployment: "headrace"},
 		Telemetry: Telemetry{Log: Log{Format: "text"}, Traces: Traces{Protocol: "http", Sample: 1}},

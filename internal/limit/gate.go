@@ -71,6 +71,8 @@ type Gate struct {
 	lines  map[string]*line
 	room   int // for Bounded calls
 	models map[string]*estimate
+
+	draining bool // no call will begin any more
 }
 
 // New returns a gate that has leased nothing yet.
@@ -84,6 +86,19 @@ func New(o Options) *Gate {
 func (g *Gate) Close() {
 	g.cancel()
 	g.leases.Wait()
+}
+
+// Drain says that no call will begin here any more: what queues allow goes back as
+// calls end, at once and not when it is time to renew. It may be called more than
+// once. Close the gate in the end.
+func (g *Gate) Drain() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.draining = true
+	for _, l := range g.lines {
+		l.lease.load = max(l.lease.load, l.load()+1) // so that it asks in any case
+		l.maybeAsk()
+	}
 }
 
 // Join begins to lease what a queue allows, so that its first call need not wait.

@@ -16,6 +16,9 @@ const (
 	// budgetSpacing between two for budgets alone.
 	spacing       = 25 * time.Millisecond
 	budgetSpacing = 500 * time.Millisecond
+	// drainSpacing is that between two by which a process that ends tells of calls
+	// that have ended.
+	drainSpacing = 100 * time.Millisecond
 	// failPause is the time after a request that failed.
 	failPause = 200 * time.Millisecond
 	// A lease that is not used goes back after a while, soon if others could use
@@ -78,6 +81,8 @@ func (l *line) urgent() time.Duration {
 		return spacing
 	case ls.number == 0 || ls.unlimited:
 		return 0
+	case l.gate.draining && l.load() < ls.load:
+		return drainSpacing
 	case g.Confirm && inFlight <= g.Permits, ls.yields && inFlight == 0:
 		return spacing
 	case waiting == 0 || g.Settings.Paused:
@@ -91,6 +96,9 @@ func (l *line) urgent() time.Duration {
 	}
 	return 0
 }
+
+// load is the number of calls that are in flight or wait.
+func (l *line) load() int64 { return l.inFlight.All() + l.waiting.All() }
 
 // low reports whether a budget is nearly used up.
 func (ls *lease) low() bool {
@@ -171,6 +179,9 @@ func (l *line) idle(now time.Time) (left time.Duration, idle bool) {
 	if l.lease.unlimited {
 		after = idleAfterUnlimited
 	}
+	if l.gate.draining {
+		after = 0
+	}
 	return max(l.idleSince.Add(after).Sub(now), 0), true
 }
 
@@ -230,6 +241,7 @@ func (l *line) take(sent time.Time, grant queue.Grant, r queue.Request) {
 	l.settings = grant.Settings
 	l.lease.apply(sent, now, grant)
 	l.lease.told, l.had = r.Waiting, true
+	l.lease.load = r.Waiting.All() + r.InFlight.All()
 	for _, c := range grant.Closings {
 		u := l.upstream(c.Provider)
 		u.closedElsewhere(now, millis(c.Age), millis(c.For)-now.Sub(sent), c.Message, l.paced())

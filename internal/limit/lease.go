@@ -26,6 +26,7 @@ type lease struct {
 	yields  bool
 	trouble string // why there is no lease
 	told    queue.Counts
+	load    int64 // calls in flight and waiting that were told of last
 	// gave says that the last grant brought more of a budget.
 	gave bool
 }

@@ -1,0 +1,4 @@
+package worker
+
+// OtherBuilds is for tests.
+var OtherBuilds = otherBuilds
