@@ -61,7 +61,7 @@ func TestEveryFieldCanComeFromTheEnvironment(t *testing.T) {
 			env[name] = "127.0.0.1:7"
 		case regexp.MustCompile(`INSECURE|ENABLED|VERSIONING`).MatchString(name):
 			env[name] = "true"
-		case regexp.MustCompile(`GRACE|TIMEOUT|SILENCE|RETENTION`).MatchString(name):
+		case regexp.MustCompile(`GRACE|DRAIN_FOR|TIMEOUT|SILENCE|RETENTION`).MatchString(name):
 			env[name] = "90s"
 		case regexp.MustCompile(`SAMPLE`).MatchString(name):
 			env[name] = "0.5"
@@ -85,7 +85,7 @@ func TestEveryFieldCanComeFromTheEnvironment(t *testing.T) {
 	c, err := config.Load("", environment(env))
 	require.NoError(t, err)
 	require.Equal(t, config.API{
-		Listen: "127.0.0.1:7", Insecure: true, MaxBody: 4321,
+		Listen: "127.0.0.1:7", Insecure: true, DrainFor: config.Duration(90 * time.Second), MaxBody: 4321,
 		Keys: []config.KeyEntry{{Name: "said", Project: "said", Hash: "said", Scopes: []string{"said"}, Expires: "said"}},
 	}, c.API)
 	require.Equal(t, map[string]string{"a": "b", "c": "d"}, c.Providers[0].Rewrite)

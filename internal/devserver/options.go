@@ -45,6 +45,9 @@ type Options struct {
 	// LongHistory is the number of events from which on a workflow is told to
 	// continue as new, 0 for Temporal's own. It is for tests.
 	LongHistory int
+	// SystemWorkers runs Temporal's own workers too, which Worker Versioning needs.
+	// It is for tests.
+	SystemWorkers bool
 }
 
 // complete returns o with its defaults filled in, or what is wrong with it.

@@ -32,9 +32,9 @@ type ports map[primitives.ServiceName]int
 
 // choosePorts finds a free port for each service, and makes sure that the
 // frontend's is free if it is given.
-func choosePorts(ctx context.Context, frontend int) (ports, error) {
+func choosePorts(ctx context.Context, frontend int, more ...primitives.ServiceName) (ports, error) {
 	p := ports{}
-	for _, service := range services() {
+	for _, service := range append(services(), more...) {
 		want := 0
 		if service == primitives.FrontendService {
 			want = frontend

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.temporal.io/server/common/dynamicconfig"
+	"go.temporal.io/server/common/primitives"
 	"go.temporal.io/server/temporal"
 )
 
@@ -69,7 +70,11 @@ func (s *Server) start(ctx context.Context, o Options, t tuning) (err error) {
 			return err
 		}
 	}
-	ports, err := choosePorts(ctx, o.FrontendPort)
+	var more []primitives.ServiceName
+	if o.SystemWorkers {
+		more = append(more, primitives.WorkerService)
+	}
+	ports, err := choosePorts(ctx, o.FrontendPort, more...)
 	if err != nil {
 		return err
 	}
