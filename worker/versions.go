@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/headrace/headrace/workflows"
 )
@@ -53,30 +54,31 @@ func (w *watcher) watch(ctx context.Context) {
 func (w *watcher) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	find := w.others
 	if w.o.Versioning {
-		find = w.idle
+		w.lookForWork(ctx)
+	} else {
+		w.lookForOthers(ctx)
 	}
-	message, next := find(ctx)
-	if message != "" && message != w.said {
-		w.o.Logger.Warn(message, "build_id", w.o.BuildID, "next_step", next)
-	}
-	w.said = message
 }
 
-// others finds workers of other versions. Without Versioning Temporal gives every
-// workflow to any of them.
-func (w *watcher) others(ctx context.Context) (message, next string) {
+// lookForOthers finds workers of other versions. Without Versioning Temporal gives
+// every workflow to any of them.
+func (w *watcher) lookForOthers(ctx context.Context) {
 	d, err := w.client.DescribeTaskQueue(ctx, workflows.TaskQueue, enums.TASK_QUEUE_TYPE_WORKFLOW)
 	if err != nil {
-		return w.said, ""
+		return
 	}
-	builds := otherBuilds(d.GetPollers(), w.o.BuildID, time.Now())
-	if len(builds) == 0 {
-		return "", ""
+	if builds := strings.Join(otherBuilds(d.GetPollers(), w.o.BuildID, time.Now()), ", "); w.isNews(builds) {
+		w.o.Logger.Warn("workers of other versions are at work", "build_id", w.o.BuildID, "others", builds,
+			"next_step", "replace them soon, or set worker.versioning on all workers")
 	}
-	return "workers of other versions are at work: " + strings.Join(builds, ", "),
-		"replace them soon, or set worker.versioning on all workers"
+}
+
+// isNews reports whether something is found that was not found last.
+func (w *watcher) isNews(found string) bool {
+	news := found != "" && found != w.said
+	w.said = found
+	return news
 }
 
 // otherBuilds are the build ids of pollers that are there and not of our build.
@@ -92,21 +94,27 @@ func otherBuilds(pollers []*taskqueue.PollerInfo, own string, now time.Time) []s
 	return slices.Compact(builds)
 }
 
-// idle finds out whether this version gets nothing to do, with Versioning.
-func (w *watcher) idle(ctx context.Context) (message, next string) {
+// lookForWork finds out whether this version gets nothing to do, with Versioning.
+func (w *watcher) lookForWork(ctx context.Context) {
 	d, err := w.client.WorkerDeploymentClient().GetHandle(w.o.Deployment).Describe(ctx, client.WorkerDeploymentDescribeOptions{})
 	if _, unknown := errors.AsType[*serviceerror.NotFound](err); err != nil && !unknown {
-		return w.said, ""
+		return
 	}
-	routing := d.Info.RoutingConfig
-	next = fmt.Sprintf("temporal worker deployment set-current-version --namespace %s --deployment-name %s --build-id %s",
-		w.o.Namespace, w.o.Deployment, w.o.BuildID)
-	switch current, ramping := routing.CurrentVersion, routing.RampingVersion; {
-	case current != nil && current.BuildID == w.o.BuildID, ramping != nil && ramping.BuildID == w.o.BuildID:
-		return "", ""
-	case current == nil:
-		return "this worker gets nothing to do: no version of the deployment " + w.o.Deployment + " is current", next
-	default:
-		return "this worker gets nothing to do: the current version of the deployment " + w.o.Deployment + " is " + current.BuildID, next
+	current := "none"
+	switch routing := d.Info.RoutingConfig; {
+	case isBuild(routing.CurrentVersion, w.o.BuildID), isBuild(routing.RampingVersion, w.o.BuildID):
+		current = ""
+	case routing.CurrentVersion != nil:
+		current = routing.CurrentVersion.BuildID
 	}
+	if w.isNews(current) {
+		w.o.Logger.Warn("this worker gets nothing to do until its version is current",
+			"deployment", w.o.Deployment, "build_id", w.o.BuildID, "current", current,
+			"next_step", fmt.Sprintf("temporal worker deployment set-current-version --namespace %s --deployment-name %s --build-id %s",
+				w.o.Namespace, w.o.Deployment, w.o.BuildID))
+	}
+}
+
+func isBuild(v *worker.WorkerDeploymentVersion, build string) bool {
+	return v != nil && v.BuildID == build
 }

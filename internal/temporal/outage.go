@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,7 +57,7 @@ func (o *outage) intercept(
 	if !ofWorkers(name) {
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
-	opts = append(opts[:len(opts):len(opts)], grpc.WaitForReady(true))
+	opts = append(slices.Clip(opts), grpc.WaitForReady(true))
 	if !isPoll(name) {
 		return o.note(invoke(ctx, method, req, reply, cc, opts...))
 	}
