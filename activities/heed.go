@@ -122,6 +122,9 @@ func (l *lane) fewer() bool {
 	return most < reported && (parts*most <= (parts-1)*reported || most <= l.engine.Hands())
 }
 
+// handBackAfter is how long a worker that stops takes to tell Temporal so.
+const handBackAfter = 100 * time.Millisecond
+
 // handBack gives back what the lane has not begun. From then on it tells the ledger
 // of calls that end, so that others may begin as many.
 func (l *lane) handBack(ctx context.Context) {
@@ -130,6 +133,13 @@ func (l *lane) handBack(ctx context.Context) {
 		return
 	}
 	l.draining.Store(true)
+	// A decision that Temporal gives to this worker, in the moment in which it stops
+	// to ask for some, waits a second for another one.
+	select {
+	case <-time.After(handBackAfter):
+	case <-ctx.Done():
+		return
+	}
 	commits := l.recorder.Commits()
 	grant, err := l.ask(ctx, ledger.Request{Draining: true, Commits: commits, Keep: l.recorder.Begun(untouched)})
 	if err == nil && grant.Draining {

@@ -31,7 +31,7 @@ func TestAWorkerThatIsToldToStopHandsBackWhatItHasNotBegun(t *testing.T) {
 	t.Logf("the first call elsewhere %v after the signal", time.Since(signalled).Round(time.Millisecond))
 	ended := up.Stats().Succeeded - before
 	t.Logf("%d of %d calls had ended", ended, hands)
-	require.Less(t, ended, int64(laneHands), "nobody waits for all calls of a lane")
+	require.Less(t, ended, int64(hands*3/4), "nobody waits for all calls of a lane")
 	require.Zero(t, first.wait())
 	t.Logf("the worker has ended %v after the signal", time.Since(signalled).Round(time.Millisecond))
 
