@@ -11,9 +11,11 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/headrace/headrace/internal/apikey"
+	"github.com/headrace/headrace/internal/codec"
 	"github.com/headrace/headrace/internal/groupcommit"
 	"github.com/headrace/headrace/internal/health"
 	"github.com/headrace/headrace/internal/live"
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/task"
@@ -28,6 +30,9 @@ type Options struct {
 	// Keys are those that requests must show; nil lets everybody do everything,
 	// as the default project.
 	Keys *apikey.Ring
+	// Sealing has the keys that what Temporal keeps is sealed with; nil if it is
+	// not.
+	Sealing *seal.Keys
 	// Hub tells of tasks that Runner runs in this process; both are nil if none
 	// run here.
 	Hub    *live.Hub
@@ -74,6 +79,7 @@ type URLRules interface {
 // API answers HTTP requests.
 type API struct {
 	temporal client.Client
+	payloads payloads
 	store    *store.Store
 	logger   *slog.Logger
 	models   ModelLister
@@ -108,7 +114,7 @@ type API struct {
 func New(o Options) *API {
 	stopping := make(chan struct{})
 	a := &API{
-		temporal: o.Temporal, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
+		temporal: o.Temporal, payloads: payloads{codec.Converter(o.Sealing)}, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
 		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
 	}
 	a.hub, a.runner, a.httpTasks, a.maxBody = o.Hub, o.Runner, o.HTTPTasks, cmp.Or(o.MaxBody, DefaultMaxBody)

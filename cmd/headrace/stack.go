@@ -17,6 +17,7 @@ import (
 	"github.com/headrace/headrace/activities"
 	"github.com/headrace/headrace/api"
 	"github.com/headrace/headrace/internal/apikey"
+	"github.com/headrace/headrace/internal/codec"
 	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/health"
@@ -26,6 +27,7 @@ import (
 	"github.com/headrace/headrace/internal/nudge"
 	"github.com/headrace/headrace/internal/queue"
 	"github.com/headrace/headrace/internal/runner"
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/temporal"
@@ -41,6 +43,7 @@ type stack struct {
 	stops    []func(context.Context)
 
 	keys     *apikey.Ring // of the API; nil lets everybody in
+	sealing  *seal.Keys   // nil seals nothing
 	temporal client.Client
 	store    *store.Store
 	routes   []dispatch.Route // none unless callTo was called
@@ -79,8 +82,13 @@ const memoWarning = 64 << 10
 
 // connect connects to Temporal.
 func (s *stack) connect(ctx context.Context, o temporal.Options) error {
+	keys, err := sealKeys(s.config)
+	if err != nil {
+		return err
+	}
 	o.Client = client.Options{
 		Logger:        worker.Logger(s.logger),
+		DataConverter: codec.Converter(keys), FailureConverter: codec.FailureConverter(keys),
 		PayloadLimits: client.PayloadLimitOptions{MemoSizeWarning: memoWarning},
 	}
 	if err := s.shown().client(&o.Client); err != nil {
@@ -90,7 +98,7 @@ func (s *stack) connect(ctx context.Context, o temporal.Options) error {
 	if err != nil {
 		return err
 	}
-	s.temporal = c
+	s.temporal, s.sealing = c, keys
 	if _, namespace, err := o.Where(); err == nil { // Connect has come as far
 		s.shown().metrics.Backlog(c.WorkflowService(), namespace)
 	}
@@ -201,7 +209,7 @@ func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	}
 	o := api.Options{
 		Temporal: s.temporal, Store: s.store, Logger: s.logger, Keys: s.keys, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
-		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},
+		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL}, Sealing: s.sealing,
 	}
 	if s.runner != nil {
 		o.Runner = s.runner
