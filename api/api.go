@@ -33,6 +33,9 @@ type Options struct {
 	// Sealing has the keys that what Temporal keeps is sealed with; nil if it is
 	// not.
 	Sealing *seal.Keys
+	// CodecOrigins are those whose pages, Temporal's Web UI among them, may have
+	// payloads opened.
+	CodecOrigins []string
 	// Hub tells of tasks that Runner runs in this process; both are nil if none
 	// run here.
 	Hub    *live.Hub
@@ -80,6 +83,7 @@ type URLRules interface {
 type API struct {
 	temporal client.Client
 	payloads payloads
+	sealing  *seal.Keys // nil if what Temporal keeps is not sealed
 	store    *store.Store
 	logger   *slog.Logger
 	models   ModelLister
@@ -114,7 +118,7 @@ type API struct {
 func New(o Options) *API {
 	stopping := make(chan struct{})
 	a := &API{
-		temporal: o.Temporal, payloads: payloads{codec.Converter(o.Sealing)}, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
+		temporal: o.Temporal, payloads: payloads{codec.Converter(o.Sealing)}, sealing: o.Sealing, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
 		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
 	}
 	a.hub, a.runner, a.httpTasks, a.maxBody = o.Hub, o.Runner, o.HTTPTasks, cmp.Or(o.MaxBody, DefaultMaxBody)
@@ -137,7 +141,7 @@ func New(o Options) *API {
 	engine.HandleMethodNotAllowed = true
 	engine.UseRawPath, engine.RedirectTrailingSlash = true, false
 	a.routes(engine)
-	a.engine, a.handler = engine, identify(refuseForeignPages(engine))
+	a.engine, a.handler = engine, identify(letPages(o.CodecOrigins, refuseForeignPages(engine), engine))
 	return a
 }
 

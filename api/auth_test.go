@@ -27,6 +27,9 @@ var rules = map[string]string{
 
 	"GET /metrics": operate,
 
+	"POST /codec/decode": admin,
+	"POST /codec/encode": admin,
+
 	"POST /v1/files":             submit,
 	"GET /v1/files":              read,
 	"GET /v1/files/:id":          read,

@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/headrace/headrace/internal/apikey"
+	"github.com/headrace/headrace/internal/codec"
 	"github.com/headrace/headrace/internal/health"
 	"github.com/headrace/headrace/internal/openai"
 )
@@ -25,6 +26,12 @@ func (a *API) routes(e *gin.Engine) {
 	e.GET(health.PathLive, open(alive))
 	e.GET(health.PathReady, open(a.readyz))
 	e.GET(health.PathMetrics, operate(a.showMetrics))
+
+	if a.sealing != nil {
+		c := codec.New(a.sealing)
+		e.POST(PathCodec+"/decode", admin(a.codec(c.Decode)))
+		e.POST(PathCodec+"/encode", admin(a.codec(c.Encode)))
+	}
 
 	v1 := e.Group("/v1")
 	v1.POST("/files", submit(a.createFile))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,14 +43,15 @@ type stack struct {
 	outgoing outgoing
 	stops    []func(context.Context)
 
-	keys     *apikey.Ring // of the API; nil lets everybody in
-	sealing  *seal.Keys   // nil seals nothing
-	temporal client.Client
-	store    *store.Store
-	routes   []dispatch.Route // none unless callTo was called
-	hub      *live.Hub        // nil unless startWorker was called
-	runner   *runner.Runner   // nil unless startWorker was called
-	logs     *streamlog.Logs  // nil unless startWorker or serve was called
+	keys      *apikey.Ring // of the API; nil lets everybody in
+	sealing   *seal.Keys   // nil seals nothing
+	uiOrigins []string     // of the Web UI that is part of this process
+	temporal  client.Client
+	store     *store.Store
+	routes    []dispatch.Route // none unless callTo was called
+	hub       *live.Hub        // nil unless startWorker was called
+	runner    *runner.Runner   // nil unless startWorker was called
+	logs      *streamlog.Logs  // nil unless startWorker or serve was called
 
 	telemetry    *telemetry // see shown
 	telemetryURL string     // of metrics and probes, "" for none
@@ -74,6 +76,8 @@ type embedded struct {
 	dir                  string
 	ui                   bool
 	temporalPort, uiPort int
+	// codec is where the Web UI has payloads opened, "" if they are not sealed.
+	codec string
 }
 
 // memoWarning is the size in bytes of a memo above which the SDK warns. A batch
@@ -210,6 +214,7 @@ func (s *stack) serve(ctx context.Context, l net.Listener) string {
 	o := api.Options{
 		Temporal: s.temporal, Store: s.store, Logger: s.logger, Keys: s.keys, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
 		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL}, Sealing: s.sealing,
+		CodecOrigins: slices.Concat(s.config.Encryption.CodecOrigins, s.uiOrigins),
 	}
 	if s.runner != nil {
 		o.Runner = s.runner
