@@ -25,8 +25,10 @@ import (
 // Options is what an API needs.
 type Options struct {
 	Temporal client.Client
-	Store    *store.Store
-	Logger   *slog.Logger
+	// Namespace is that of Temporal; "" is the default one.
+	Namespace string
+	Store     *store.Store
+	Logger    *slog.Logger
 	// Keys are those that requests must show; nil lets everybody do everything,
 	// as the default project.
 	Keys *apikey.Ring
@@ -81,18 +83,19 @@ type URLRules interface {
 
 // API answers HTTP requests.
 type API struct {
-	temporal client.Client
-	payloads payloads
-	sealing  *seal.Keys // nil if what Temporal keeps is not sealed
-	store    *store.Store
-	logger   *slog.Logger
-	models   ModelLister
-	webhooks Webhooks
-	engine   *gin.Engine
-	handler  http.Handler
-	watches  *watches
-	health   *health.Health
-	metrics  http.Handler // nil for none
+	temporal  client.Client
+	namespace string
+	payloads  payloads
+	sealing   *seal.Keys // nil if what Temporal keeps is not sealed
+	store     *store.Store
+	logger    *slog.Logger
+	models    ModelLister
+	webhooks  Webhooks
+	engine    *gin.Engine
+	handler   http.Handler
+	watches   *watches
+	health    *health.Health
+	metrics   http.Handler // nil for none
 
 	observers    []Observer
 	tellAccepted func(Accepted, int)
@@ -118,7 +121,7 @@ type API struct {
 func New(o Options) *API {
 	stopping := make(chan struct{})
 	a := &API{
-		temporal: o.Temporal, payloads: payloads{codec.Converter(o.Sealing)}, sealing: o.Sealing, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
+		temporal: o.Temporal, namespace: cmp.Or(o.Namespace, client.DefaultNamespace), payloads: payloads{codec.Converter(o.Sealing)}, sealing: o.Sealing, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
 		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
 	}
 	a.hub, a.runner, a.httpTasks, a.maxBody = o.Hub, o.Runner, o.HTTPTasks, cmp.Or(o.MaxBody, DefaultMaxBody)

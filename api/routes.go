@@ -44,6 +44,7 @@ func (a *API) routes(e *gin.Engine) {
 	v1.POST("/batches", submit(a.createBatch))
 	v1.GET("/batches", read(a.listBatches))
 	v1.GET("/batches/:id", read(a.getBatch))
+	v1.DELETE("/batches/:id", submit(a.deleteBatch))
 	v1.PATCH("/batches/:id", operate(a.changeBatch))
 	v1.POST("/batches/:id/cancel", submit(a.cancelBatch))
 	v1.POST("/batches/:id/pause", operate(a.pauseBatch))
@@ -70,6 +71,7 @@ func (a *API) routes(e *gin.Engine) {
 	v1.POST("/tasks", submit(a.createTasks))
 	v1.GET("/tasks", read(a.listTasks))
 	v1.GET("/tasks/:id", read(a.getTask))
+	v1.DELETE("/tasks/:id", submit(a.deleteTask))
 	v1.POST("/tasks/:id/cancel", submit(a.cancelTask))
 	v1.GET("/tasks/:id/events", read(a.taskEvents))
 

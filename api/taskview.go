@@ -33,12 +33,12 @@ func (a *API) task(ctx context.Context, project string, id task.ID) (task.Object
 	return o, nil
 }
 
-// deleted reports whether a task has been deleted, as only background responses
-// can be.
+// deleted reports whether a task has been deleted. Background responses that were
+// deleted by version 0.3 are only marked so.
 func (a *API) deleted(ctx context.Context, project string, o task.Object) (bool, error) {
 	id, ok := task.ParseID(task.PrefixResponse, o.ResponseID)
-	if !ok {
-		return false, nil
+	if o.Deleted || !ok {
+		return o.Deleted, nil
 	}
 	return a.store.Exists(ctx, store.TaskDeleted(project, id.Group, id.N))
 }

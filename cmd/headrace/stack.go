@@ -47,6 +47,7 @@ type stack struct {
 	sealing   *seal.Keys   // nil seals nothing
 	uiOrigins []string     // of the Web UI that is part of this process
 	temporal  client.Client
+	namespace string // of temporal
 	store     *store.Store
 	routes    []dispatch.Route // none unless callTo was called
 	hub       *live.Hub        // nil unless startWorker was called
@@ -104,6 +105,7 @@ func (s *stack) connect(ctx context.Context, o temporal.Options) error {
 	}
 	s.temporal, s.sealing = c, keys
 	if _, namespace, err := o.Where(); err == nil { // Connect has come as far
+		s.namespace = namespace
 		s.shown().metrics.Backlog(c.WorkflowService(), namespace)
 	}
 	s.onStop(func(context.Context) { c.Close() })
@@ -212,7 +214,7 @@ func (s *stack) serve(ctx context.Context, l net.Listener) string {
 		s.logs = streamlog.New(s.store)
 	}
 	o := api.Options{
-		Temporal: s.temporal, Store: s.store, Logger: s.logger, Keys: s.keys, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
+		Temporal: s.temporal, Namespace: s.namespace, Store: s.store, Logger: s.logger, Keys: s.keys, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
 		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL}, Sealing: s.sealing,
 		CodecOrigins: slices.Concat(s.config.Encryption.CodecOrigins, s.uiOrigins),
 	}
