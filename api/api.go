@@ -11,9 +11,11 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/headrace/headrace/internal/apikey"
+	"github.com/headrace/headrace/internal/codec"
 	"github.com/headrace/headrace/internal/groupcommit"
 	"github.com/headrace/headrace/internal/health"
 	"github.com/headrace/headrace/internal/live"
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/task"
@@ -23,11 +25,19 @@ import (
 // Options is what an API needs.
 type Options struct {
 	Temporal client.Client
-	Store    *store.Store
-	Logger   *slog.Logger
+	// Namespace is that of Temporal; "" is the default one.
+	Namespace string
+	Store     *store.Store
+	Logger    *slog.Logger
 	// Keys are those that requests must show; nil lets everybody do everything,
 	// as the default project.
 	Keys *apikey.Ring
+	// Sealing has the keys that what Temporal keeps is sealed with; nil if it is
+	// not.
+	Sealing *seal.Keys
+	// CodecOrigins are those whose pages, Temporal's Web UI among them, may have
+	// payloads opened.
+	CodecOrigins []string
 	// Hub tells of tasks that Runner runs in this process; both are nil if none
 	// run here.
 	Hub    *live.Hub
@@ -73,16 +83,19 @@ type URLRules interface {
 
 // API answers HTTP requests.
 type API struct {
-	temporal client.Client
-	store    *store.Store
-	logger   *slog.Logger
-	models   ModelLister
-	webhooks Webhooks
-	engine   *gin.Engine
-	handler  http.Handler
-	watches  *watches
-	health   *health.Health
-	metrics  http.Handler // nil for none
+	temporal  client.Client
+	namespace string
+	payloads  payloads
+	sealing   *seal.Keys // nil if what Temporal keeps is not sealed
+	store     *store.Store
+	logger    *slog.Logger
+	models    ModelLister
+	webhooks  Webhooks
+	engine    *gin.Engine
+	handler   http.Handler
+	watches   *watches
+	health    *health.Health
+	metrics   http.Handler // nil for none
 
 	observers    []Observer
 	tellAccepted func(Accepted, int)
@@ -108,7 +121,7 @@ type API struct {
 func New(o Options) *API {
 	stopping := make(chan struct{})
 	a := &API{
-		temporal: o.Temporal, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
+		temporal: o.Temporal, namespace: cmp.Or(o.Namespace, client.DefaultNamespace), payloads: payloads{codec.Converter(o.Sealing)}, sealing: o.Sealing, store: o.Store, logger: o.Logger, models: o.Models, webhooks: o.Webhooks.orDefault(),
 		stop: sync.OnceFunc(func() { close(stopping) }), stopping: stopping,
 	}
 	a.hub, a.runner, a.httpTasks, a.maxBody = o.Hub, o.Runner, o.HTTPTasks, cmp.Or(o.MaxBody, DefaultMaxBody)
@@ -131,7 +144,7 @@ func New(o Options) *API {
 	engine.HandleMethodNotAllowed = true
 	engine.UseRawPath, engine.RedirectTrailingSlash = true, false
 	a.routes(engine)
-	a.engine, a.handler = engine, identify(refuseForeignPages(engine))
+	a.engine, a.handler = engine, identify(letPages(o.CodecOrigins, refuseForeignPages(engine), engine))
 	return a
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/headrace/headrace/api"
 	"github.com/headrace/headrace/internal/apikey"
 	"github.com/headrace/headrace/internal/queue"
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/task"
 	"github.com/headrace/headrace/workflows"
 )
@@ -78,10 +79,11 @@ func (s *shortcut) Cancel(project string, id task.ID) {
 type keysBundle struct {
 	*responsesBundle
 
-	runner *shortcut         // of the API if shortCut was called
-	header map[string]string // that shows a key, by the key's name
-	ring   *apikey.Ring
-	fake   *allTemporal
+	runner  *shortcut         // of the API if shortCut was called
+	header  map[string]string // that shows a key, by the key's name
+	ring    *apikey.Ring
+	sealing *seal.Keys
+	fake    *allTemporal
 }
 
 func setupKeys(t *testing.T) *keysBundle {
@@ -110,6 +112,8 @@ func setupKeys(t *testing.T) *keysBundle {
 	var err error
 	b.ring, err = apikey.NewRing(keys)
 	require.NoError(t, err)
+	b.sealing, err = seal.New(seal.Key{ID: "k1", Secret: seal.NewKey()})
+	require.NoError(t, err)
 	b.serve(nil)
 	return b
 }
@@ -118,6 +122,7 @@ func setupKeys(t *testing.T) *keysBundle {
 func (b *keysBundle) serve(r api.Runner) {
 	b.api = api.New(api.Options{
 		Temporal: b.fake, Store: b.store, Logs: b.logs, Logger: slog.New(slog.NewTextHandler(b.log, nil)), Keys: b.ring, Runner: r,
+		Sealing: b.sealing,
 	})
 }
 

@@ -27,6 +27,9 @@ var rules = map[string]string{
 
 	"GET /metrics": operate,
 
+	"POST /codec/decode": admin,
+	"POST /codec/encode": admin,
+
 	"POST /v1/files":             submit,
 	"GET /v1/files":              read,
 	"GET /v1/files/:id":          read,
@@ -37,6 +40,7 @@ var rules = map[string]string{
 	"POST /v1/batches":            submit,
 	"GET /v1/batches":             read,
 	"GET /v1/batches/:id":         read,
+	"DELETE /v1/batches/:id":      submit,
 	"PATCH /v1/batches/:id":       operate,
 	"POST /v1/batches/:id/cancel": submit,
 	"POST /v1/batches/:id/pause":  operate,
@@ -62,6 +66,7 @@ var rules = map[string]string{
 	"POST /v1/tasks":            submit,
 	"GET /v1/tasks":             read,
 	"GET /v1/tasks/:id":         read,
+	"DELETE /v1/tasks/:id":      submit,
 	"POST /v1/tasks/:id/cancel": submit,
 	"GET /v1/tasks/:id/events":  read,
 

@@ -102,7 +102,7 @@ func TestEveryRouteTakesItsMethodsAndNoOther(t *testing.T) {
 	for path, allowed := range map[string]string{
 		"/livez": "GET", "/readyz": "GET",
 		"/v1/files": "GET, POST", "/v1/files/" + file: "DELETE, GET", "/v1/files/" + file + "/content": "GET, HEAD",
-		"/v1/batches": "GET, POST", "/v1/batches/" + batch: "GET, PATCH", "/v1/batches/" + batch + "/cancel": "POST",
+		"/v1/batches": "GET, POST", "/v1/batches/" + batch: "DELETE, GET, PATCH", "/v1/batches/" + batch + "/cancel": "POST",
 		"/v1/batches/" + batch + "/results": "GET", "/v1/batches/" + batch + "/pause": "POST",
 		"/v1/batches/" + batch + "/resume": "POST", "/v1/batches/" + batch + "/retry": "POST",
 	} {

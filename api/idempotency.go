@@ -130,7 +130,7 @@ func (a *API) held(ctx context.Context, key string, own workflows.Claim) (workfl
 	if err != nil {
 		return held, fmt.Errorf("describe key: %w", err)
 	}
-	if err := decode(d.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoClaim], &held); err != nil {
+	if err := a.payloads.decode(d.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoClaim], &held); err != nil {
 		return held, err
 	}
 	if held.Fingerprint != own.Fingerprint {

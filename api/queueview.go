@@ -101,7 +101,7 @@ func (a *API) queueSettings(ctx context.Context, name string) (queue.Settings, e
 		return settings, store.ErrNotFound
 	}
 	if payload, ok := info.GetMemo().GetFields()[workflows.MemoSettings]; ok {
-		if err := decode(payload, &settings); err != nil {
+		if err := a.payloads.decode(payload, &settings); err != nil {
 			return settings, err
 		}
 	}
@@ -131,7 +131,7 @@ func (a *API) unseenChanges(ctx context.Context, name string) ([]queue.Change, e
 			continue
 		}
 		var c queue.Change
-		if err := decode(payloads[0], &c); err != nil {
+		if err := a.payloads.decode(payloads[0], &c); err != nil {
 			return nil, err
 		}
 		changes = append(changes, c)

@@ -127,7 +127,7 @@ func (a *API) deleteResponse(c *gin.Context) error {
 	if _, err := a.cancelled(ctx, r.project, r.id); err != nil {
 		return knownResponse(err, c.Param("id"))
 	}
-	if err := a.store.Put(ctx, store.TaskDeleted(r.project, r.id.Group, r.id.N), nil); err != nil {
+	if err := a.erase(ctx, r.project, r.id); err != nil {
 		return err
 	}
 	c.JSON(http.StatusOK, openai.Deleted{ID: c.Param("id"), Object: objectResponse, Deleted: true})

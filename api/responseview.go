@@ -49,7 +49,7 @@ func (a *API) findRequest(ctx context.Context, r *response) error {
 	}
 	g := &group{in: in, parts: map[int][]task.Spec{}}
 	spec, _, err := g.spec(ctx, a.store, r.id.N)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	r.request = []byte(spec.Body)

@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/headrace/headrace/internal/apikey"
+	"github.com/headrace/headrace/internal/codec"
 	"github.com/headrace/headrace/internal/health"
 	"github.com/headrace/headrace/internal/openai"
 )
@@ -26,6 +27,12 @@ func (a *API) routes(e *gin.Engine) {
 	e.GET(health.PathReady, open(a.readyz))
 	e.GET(health.PathMetrics, operate(a.showMetrics))
 
+	if a.sealing != nil {
+		c := codec.New(a.sealing)
+		e.POST(PathCodec+"/decode", admin(a.codec(c.Decode)))
+		e.POST(PathCodec+"/encode", admin(a.codec(c.Encode)))
+	}
+
 	v1 := e.Group("/v1")
 	v1.POST("/files", submit(a.createFile))
 	v1.GET("/files", read(a.listFiles))
@@ -37,6 +44,7 @@ func (a *API) routes(e *gin.Engine) {
 	v1.POST("/batches", submit(a.createBatch))
 	v1.GET("/batches", read(a.listBatches))
 	v1.GET("/batches/:id", read(a.getBatch))
+	v1.DELETE("/batches/:id", submit(a.deleteBatch))
 	v1.PATCH("/batches/:id", operate(a.changeBatch))
 	v1.POST("/batches/:id/cancel", submit(a.cancelBatch))
 	v1.POST("/batches/:id/pause", operate(a.pauseBatch))
@@ -63,6 +71,7 @@ func (a *API) routes(e *gin.Engine) {
 	v1.POST("/tasks", submit(a.createTasks))
 	v1.GET("/tasks", read(a.listTasks))
 	v1.GET("/tasks/:id", read(a.getTask))
+	v1.DELETE("/tasks/:id", submit(a.deleteTask))
 	v1.POST("/tasks/:id/cancel", submit(a.cancelTask))
 	v1.GET("/tasks/:id/events", read(a.taskEvents))
 

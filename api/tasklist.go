@@ -176,7 +176,7 @@ func (a *API) runningGroups(ctx context.Context, project string, after task.ID) 
 		}
 		for _, e := range page.GetExecutions() {
 			name := task.GroupOf(e.GetExecution().GetWorkflowId())
-			if name < after.Group || ofAnother(project, e) {
+			if name < after.Group || a.payloads.ofAnother(project, e) {
 				continue
 			}
 			names = append(names, name)
@@ -191,10 +191,10 @@ func (a *API) runningGroups(ctx context.Context, project string, after task.ID) 
 }
 
 // ofAnother reports whether a group is known to be another project's.
-func ofAnother(project string, e *workflow.WorkflowExecutionInfo) bool {
+func (p payloads) ofAnother(project string, e *workflow.WorkflowExecutionInfo) bool {
 	payload, told := e.GetMemo().GetFields()[workflows.MemoProject]
 	var owner string
-	return told && decode(payload, &owner) == nil && owner != project
+	return told && p.decode(payload, &owner) == nil && owner != project
 }
 
 // keptGroups yields the groups that have anything in the store, newest first,

@@ -33,12 +33,12 @@ func (a *API) task(ctx context.Context, project string, id task.ID) (task.Object
 	return o, nil
 }
 
-// deleted reports whether a task has been deleted, as only background responses
-// can be.
+// deleted reports whether a task has been deleted. Background responses that were
+// deleted by version 0.3 are only marked so.
 func (a *API) deleted(ctx context.Context, project string, o task.Object) (bool, error) {
 	id, ok := task.ParseID(task.PrefixResponse, o.ResponseID)
-	if !ok {
-		return false, nil
+	if o.Deleted || !ok {
+		return o.Deleted, nil
 	}
 	return a.store.Exists(ctx, store.TaskDeleted(project, id.Group, id.N))
 }
@@ -90,7 +90,7 @@ func (a *API) describeGroup(ctx context.Context, project, name string) (*group, 
 	if err != nil {
 		return nil, fmt.Errorf("describe tasks: %w", err)
 	}
-	if ofAnother(project, d.GetWorkflowExecutionInfo()) {
+	if a.payloads.ofAnother(project, d.GetWorkflowExecutionInfo()) {
 		return nil, store.ErrNotFound
 	}
 	g := &group{progress: map[int]task.Progress{}, parts: map[int][]task.Spec{}}
@@ -101,7 +101,7 @@ func (a *API) describeGroup(ctx context.Context, project, name string) (*group, 
 	if g.in.Project != project {
 		return nil, store.ErrNotFound
 	}
-	return g, g.read(d)
+	return g, g.read(a.payloads, d)
 }
 
 // groupInput reads what a group was started with.
@@ -115,18 +115,18 @@ func (a *API) groupInput(ctx context.Context, name string) (workflows.TaskInput,
 	if err != nil {
 		return in, fmt.Errorf("read tasks: %w", err)
 	}
-	payloads := event.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads()
-	if len(payloads) != 1 {
+	input := event.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads()
+	if len(input) != 1 {
 		return in, store.ErrNotFound
 	}
-	return in, decode(payloads[0], &in)
+	return in, a.payloads.decode(input[0], &in)
 }
 
 // read takes what a description tells of the tasks that are under way or wait.
-func (g *group) read(d *workflowservice.DescribeWorkflowExecutionResponse) error {
+func (g *group) read(p payloads, d *workflowservice.DescribeWorkflowExecutionResponse) error {
 	var waiting []task.Again
 	if payload, ok := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoWaiting]; ok {
-		if err := decode(payload, &waiting); err != nil {
+		if err := p.decode(payload, &waiting); err != nil {
 			return err
 		}
 	}
@@ -137,23 +137,23 @@ func (g *group) read(d *workflowservice.DescribeWorkflowExecutionResponse) error
 		if activity.GetActivityType().GetName() != workflows.NameCarry {
 			continue
 		}
-		if err := g.readHeartbeat(activity.GetHeartbeatDetails().GetPayloads()); err != nil {
+		if err := g.readHeartbeat(p, activity.GetHeartbeatDetails().GetPayloads()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (g *group) readHeartbeat(details []*common.Payload) error {
+func (g *group) readHeartbeat(p payloads, details []*common.Payload) error {
 	if len(details) == 0 {
 		return nil
 	}
 	var progress []task.Progress
-	if err := decode(details[0], &progress); err != nil {
+	if err := p.decode(details[0], &progress); err != nil {
 		return err
 	}
-	for _, p := range progress {
-		g.progress[p.N] = p
+	for _, one := range progress {
+		g.progress[one.N] = one
 	}
 	return nil
 }

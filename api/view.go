@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"slices"
 
-	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/headrace/headrace/internal/batch"
 	"github.com/headrace/headrace/internal/openai"
@@ -40,13 +38,13 @@ func (a *API) view(ctx context.Context, run workflows.Run) (batch.Object, error)
 	}
 	status := d.GetWorkflowExecutionInfo().GetStatus()
 	if status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return running(d)
+		return a.payloads.running(d)
 	}
 	// It has ended since we looked, or was ended by hand and left no object.
 	if o, err = a.ended(ctx, run); !errors.Is(err, store.ErrNotFound) {
 		return o, err
 	}
-	o, err = memo(d)
+	o, err = a.payloads.memo(d)
 	o.Status = openai.Failed
 	at := d.GetWorkflowExecutionInfo().GetCloseTime().GetSeconds()
 	o.FailedAt = &at
@@ -76,14 +74,14 @@ func (a *API) ended(ctx context.Context, run workflows.Run) (batch.Object, error
 }
 
 // running puts together what is known of a batch that runs.
-func running(d *workflowservice.DescribeWorkflowExecutionResponse) (batch.Object, error) {
-	o, err := memo(d)
+func (p payloads) running(d *workflowservice.DescribeWorkflowExecutionResponse) (batch.Object, error) {
+	o, err := p.memo(d)
 	if err != nil {
 		return o, err
 	}
 	var left []int
 	if payload, ok := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoLeft]; ok {
-		if err := decode(payload, &left); err != nil {
+		if err := p.decode(payload, &left); err != nil {
 			return o, err
 		}
 	}
@@ -96,12 +94,12 @@ func running(d *workflowservice.DescribeWorkflowExecutionResponse) (batch.Object
 		if len(details) == 0 {
 			continue
 		}
-		var p workflows.LaneProgress
-		if err := decode(details[0], &p); err != nil {
+		var lane workflows.LaneProgress
+		if err := p.decode(details[0], &lane); err != nil {
 			return o, err
 		}
-		if !slices.Contains(left, p.Lane) {
-			lanes = append(lanes, p)
+		if !slices.Contains(left, lane.Lane) {
+			lanes = append(lanes, lane)
 		}
 	}
 	if d.GetWorkflowExtendedInfo().GetCancelRequested() {
@@ -115,18 +113,11 @@ func running(d *workflowservice.DescribeWorkflowExecutionResponse) (batch.Object
 }
 
 // memo reads the object that the workflow has published last.
-func memo(d *workflowservice.DescribeWorkflowExecutionResponse) (batch.Object, error) {
+func (p payloads) memo(d *workflowservice.DescribeWorkflowExecutionResponse) (batch.Object, error) {
 	var o batch.Object
 	payload, ok := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoBatch]
 	if !ok { // a workflow of that name, but not one of ours
 		return o, store.ErrNotFound
 	}
-	return o, decode(payload, &o)
-}
-
-func decode(p *common.Payload, v any) error {
-	if err := converter.GetDefaultDataConverter().FromPayload(p, v); err != nil {
-		return fmt.Errorf("decode payload: %w", err)
-	}
-	return nil
+	return o, p.decode(payload, &o)
 }

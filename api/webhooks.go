@@ -149,7 +149,7 @@ func (a *API) watchDelivery(ctx context.Context, project string, d webhook.Deliv
 		return d, fmt.Errorf("describe webhook: %w", err)
 	}
 	if w.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return underWay(d, w)
+		return a.payloads.underWay(d, w)
 	}
 	// It has ended since we looked, or was ended by hand.
 	if d, err = a.store.Delivery(ctx, project, d.ID); err != nil || d.Status != webhook.InProgress {
@@ -159,9 +159,9 @@ func (a *API) watchDelivery(ctx context.Context, project string, d webhook.Deliv
 }
 
 // underWay adds to a delivery what its workflow and its activity tell.
-func underWay(d webhook.Delivery, w *workflowservice.DescribeWorkflowExecutionResponse) (webhook.Delivery, error) {
+func (p payloads) underWay(d webhook.Delivery, w *workflowservice.DescribeWorkflowExecutionResponse) (webhook.Delivery, error) {
 	if payload, ok := w.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoDelivery]; ok {
-		if err := decode(payload, &d); err != nil {
+		if err := p.decode(payload, &d); err != nil {
 			return d, err
 		}
 	}
@@ -171,7 +171,7 @@ func underWay(d webhook.Delivery, w *workflowservice.DescribeWorkflowExecutionRe
 		}
 		if details := activity.GetHeartbeatDetails().GetPayloads(); len(details) > 0 {
 			var log workflows.DeliveryLog
-			if err := decode(details[0], &log); err != nil {
+			if err := p.decode(details[0], &log); err != nil {
 				return d, err
 			}
 			d.Attempts = append(d.Attempts, log...)

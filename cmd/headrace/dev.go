@@ -81,13 +81,14 @@ func dev(c *cobra.Command, p program, f *devFlags) error {
 	}
 	s.outgoing, s.keys = out, keys
 	uiURL, err := s.startTemporal(ctx, embedded{
-		dir: temporalDir(f.data), ui: true,
+		dir: temporalDir(f.data), ui: true, codec: codecOf(cfg, listener.Addr()),
 		temporalPort: freePort(ctx, f.temporalPort, !told("temporal-port")),
 		uiPort:       freePort(ctx, f.uiPort, !told("ui-port")),
 	})
 	if err != nil {
 		return err
 	}
+	s.uiOrigins = originsOf(uiURL)
 	if err := out.keepSecret(f.data); err != nil {
 		return err
 	}

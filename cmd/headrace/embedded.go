@@ -17,7 +17,7 @@ const withoutEmbedded = ""
 // of its Web UI, if that was asked for.
 func (s *stack) startTemporal(ctx context.Context, e embedded) (string, error) {
 	server, err := devserver.Start(ctx, devserver.Options{
-		Dir: e.dir, UI: e.ui, FrontendPort: e.temporalPort, UIPort: e.uiPort, Logger: s.logger,
+		Dir: e.dir, UI: e.ui, FrontendPort: e.temporalPort, UIPort: e.uiPort, Codec: e.codec, Logger: s.logger,
 	})
 	if err != nil {
 		return "", err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/headrace/headrace/activities"
 	"github.com/headrace/headrace/api"
 	"github.com/headrace/headrace/internal/apikey"
+	"github.com/headrace/headrace/internal/codec"
 	"github.com/headrace/headrace/internal/config"
 	"github.com/headrace/headrace/internal/dispatch"
 	"github.com/headrace/headrace/internal/health"
@@ -26,6 +28,7 @@ import (
 	"github.com/headrace/headrace/internal/nudge"
 	"github.com/headrace/headrace/internal/queue"
 	"github.com/headrace/headrace/internal/runner"
+	"github.com/headrace/headrace/internal/seal"
 	"github.com/headrace/headrace/internal/store"
 	"github.com/headrace/headrace/internal/streamlog"
 	"github.com/headrace/headrace/internal/temporal"
@@ -41,8 +44,10 @@ type stack struct {
 	stops    []func(context.Context)
 
 	keys      *apikey.Ring // of the API; nil lets everybody in
+	sealing   *seal.Keys   // nil seals nothing
+	uiOrigins []string     // of the Web UI that is part of this process
 	temporal  client.Client
-	namespace string // of Temporal
+	namespace string // of temporal
 	store     *store.Store
 	routes    []dispatch.Route // none unless callTo was called
 	hub       *live.Hub        // nil unless startWorker was called
@@ -74,6 +79,8 @@ type embedded struct {
 	dir                  string
 	ui                   bool
 	temporalPort, uiPort int
+	// codec is where the Web UI has payloads opened, "" if they are not sealed.
+	codec string
 }
 
 // memoWarning is the size in bytes of a memo above which the SDK warns. A batch
@@ -82,8 +89,13 @@ const memoWarning = 64 << 10
 
 // connect connects to Temporal.
 func (s *stack) connect(ctx context.Context, o temporal.Options) error {
+	keys, err := sealKeys(s.config)
+	if err != nil {
+		return err
+	}
 	o.Client = client.Options{
 		Logger:        worker.Logger(s.logger),
+		DataConverter: codec.Converter(keys), FailureConverter: codec.FailureConverter(keys),
 		PayloadLimits: client.PayloadLimitOptions{MemoSizeWarning: memoWarning},
 	}
 	if err := s.shown().client(&o.Client); err != nil {
@@ -93,7 +105,7 @@ func (s *stack) connect(ctx context.Context, o temporal.Options) error {
 	if err != nil {
 		return err
 	}
-	s.temporal = c
+	s.temporal, s.sealing = c, keys
 	if _, namespace, err := o.Where(); err == nil { // Connect has come as far
 		s.namespace = namespace
 		s.shown().metrics.Backlog(c.WorkflowService(), namespace)
@@ -212,8 +224,9 @@ func (s *stack) serve(ctx context.Context, l net.Listener) string {
 		s.logs = streamlog.New(s.store)
 	}
 	o := api.Options{
-		Temporal: s.temporal, Store: s.store, Logger: s.logger, Keys: s.keys, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
-		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL},
+		Temporal: s.temporal, Namespace: s.namespace, Store: s.store, Logger: s.logger, Keys: s.keys, Hub: s.hub, Logs: s.logs, MaxBody: s.config.API.MaxBody, HTTPTasks: s.outgoing.Tasks,
+		Webhooks: api.Webhooks{Guard: s.outgoing.Webhooks, URL: s.outgoing.WebhookURL}, Sealing: s.sealing,
+		CodecOrigins: slices.Concat(s.config.Encryption.CodecOrigins, s.uiOrigins),
 	}
 	if s.runner != nil {
 		o.Runner = s.runner

@@ -30,6 +30,9 @@ type Options struct {
 	// one.
 	UI     bool
 	UIPort int
+	// Codec is the URL at which the Web UI has payloads opened that are sealed,
+	// "" for none. It must let pages of the UI's origin ask.
+	Codec string
 	// Namespace is registered if it does not exist, "" for DefaultNamespace.
 	Namespace string
 	// Retention is how long finished workflows are kept: at least an hour, 0

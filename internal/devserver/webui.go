@@ -57,7 +57,7 @@ func (u *webUI) serve(address string, o Options) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	u.conn = conn
-	handler, err := uiHandler(address, o.Namespace, conn)
+	handler, err := uiHandler(address, o, conn)
 	if err != nil {
 		return err
 	}
@@ -91,11 +91,12 @@ func (u *webUI) stop() {
 
 // uiConfig leaves out what would call home (news, new versions) and the actions
 // on many workflows at once, which need Temporal's worker service.
-func uiConfig(address, namespace string) *config.Config {
+func uiConfig(address string, o Options) *config.Config {
 	return &config.Config{
 		TemporalGRPCAddress:  address,
 		EnableUI:             true,
-		DefaultNamespace:     namespace,
+		DefaultNamespace:     o.Namespace,
+		Codec:                config.Codec{Endpoint: o.Codec},
 		DisableNewsFetch:     true,
 		HideLogs:             true,
 		BatchActionsDisabled: true,
@@ -103,8 +104,8 @@ func uiConfig(address, namespace string) *config.Config {
 	}
 }
 
-func uiHandler(address, namespace string, conn *grpc.ClientConn) (http.Handler, error) {
-	provider, err := config.NewConfigProviderWithRefresh(uiConfig(address, namespace))
+func uiHandler(address string, o Options, conn *grpc.ClientConn) (http.Handler, error) {
+	provider, err := config.NewConfigProviderWithRefresh(uiConfig(address, o))
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", err)
 	}

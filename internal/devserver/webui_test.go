@@ -39,18 +39,20 @@ func TestTheWebUIServesItsPagesAndItsAPI(t *testing.T) {
 
 func TestTheWebUICallsNobody(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, devserver.Options{UI: true, Namespace: "team"})
+	s := startServer(t, devserver.Options{UI: true, Namespace: "team", Codec: "http://127.0.0.1:1/codec"})
 	status, _, body := get(t, s.UIURL()+"/api/v1/settings")
 	require.Equal(t, http.StatusOK, status)
 	var settings struct {
 		DefaultNamespace                                           string
 		DisableNewsFetch, NotifyOnNewVersion, BatchActionsDisabled bool
+		Codec                                                      struct{ Endpoint string }
 	}
 	require.NoError(t, json.Unmarshal([]byte(body), &settings))
 	require.Equal(t, "team", settings.DefaultNamespace)
 	require.True(t, settings.DisableNewsFetch)
 	require.False(t, settings.NotifyOnNewVersion)
 	require.True(t, settings.BatchActionsDisabled)
+	require.Equal(t, "http://127.0.0.1:1/codec", settings.Codec.Endpoint)
 	status, _, _ = get(t, s.UIURL()+"/api/v1/releases")
 	require.Equal(t, http.StatusNotFound, status)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -96,10 +97,12 @@ func taskPrefix(project, group string) string {
 	return TasksPrefix(project) + group[:min(taskShard, len(group))] + "/" + group
 }
 
+const inputSuffix = ".input"
+
 // TaskInput is the key of the tasks of a part whose group is too large to
 // travel through Temporal.
 func TaskInput(project, group string, part int) string {
-	return fmt.Sprintf("%s-%02d.input", taskPrefix(project, group), part)
+	return fmt.Sprintf("%s-%02d%s", taskPrefix(project, group), part, inputSuffix)
 }
 
 // TaskResults is the key of the n-th object with results of a part.
@@ -133,11 +136,19 @@ func TaskStream(project, group string, n, piece int) string {
 	return fmt.Sprintf("%s%08d.log", TaskStreamPrefix(project, group, n), piece)
 }
 
-// TaskDeleted is the key of the mark that the n-th task of a group has been
-// deleted. Its result lies among those of others, in an object that is never
-// written again.
+// TaskDeleted is the key of the mark that the n-th task of a group is to be
+// deleted, or has been. Its result lies among those of others: see record.Erase.
 func TaskDeleted(project, group string, n int) string {
-	return fmt.Sprintf("%s-deleted/%04d", taskPrefix(project, group), n)
+	return fmt.Sprintf("%s%04d", TaskDeletedPrefix(project, group), n)
+}
+
+// TaskDeletedPrefix starts the keys of TaskDeleted of a group.
+func TaskDeletedPrefix(project, group string) string { return taskPrefix(project, group) + "-deleted/" }
+
+// TaskDeletedOf returns the number of the task that a key of TaskDeleted is of.
+func TaskDeletedOf(key string) (n int, ok bool) {
+	n, err := strconv.Atoi(path.Base(key))
+	return n, err == nil
 }
 
 // Answer is the key of what says which task answers a question, of which the

@@ -58,7 +58,17 @@ type Object struct {
 	ResponseID string `json:"response_id,omitempty"`
 	Stream     bool   `json:"stream,omitempty"`
 
+	// Deleted is set in the store alone, for what is left of a task that was
+	// deleted.
+	Deleted bool `json:"deleted,omitempty"`
+
 	Result *Result `json:"result"` // last: see JSON
+}
+
+// Gone is what is left of a task that was deleted. It keeps the task from being
+// carried out again.
+func Gone(id ID) Object {
+	return Object{ID: id.String(), Object: ObjectName, Status: Cancelled, Deleted: true}
 }
 
 // ObjectName is the "object" of a task.
