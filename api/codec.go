@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/api/common/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/headrace/headrace/internal/codec"
 	"github.com/headrace/headrace/internal/openai"
 )
 
@@ -31,6 +32,16 @@ const (
 	codecHeaders = "Authorization, Authorization-Extras, Content-Type, X-Namespace"
 	codecMaxAge  = "600" // seconds
 )
+
+// codecRoutes are those of the codec, if anything is sealed.
+func (a *API) codecRoutes(e *gin.Engine, guard func(handler) gin.HandlerFunc) {
+	if a.sealing == nil {
+		return
+	}
+	c := codec.New(a.sealing)
+	e.POST(PathCodec+"/decode", guard(a.codec(c.Decode)))
+	e.POST(PathCodec+"/encode", guard(a.codec(c.Encode)))
+}
 
 // codec answers with payloads that are sealed or opened. It is for whoever may
 // see everything: payloads are of all projects.

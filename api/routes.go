@@ -7,7 +7,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/headrace/headrace/internal/apikey"
-	"github.com/headrace/headrace/internal/codec"
 	"github.com/headrace/headrace/internal/health"
 	"github.com/headrace/headrace/internal/openai"
 )
@@ -27,11 +26,7 @@ func (a *API) routes(e *gin.Engine) {
 	e.GET(health.PathReady, open(a.readyz))
 	e.GET(health.PathMetrics, operate(a.showMetrics))
 
-	if a.sealing != nil {
-		c := codec.New(a.sealing)
-		e.POST(PathCodec+"/decode", admin(a.codec(c.Decode)))
-		e.POST(PathCodec+"/encode", admin(a.codec(c.Encode)))
-	}
+	a.codecRoutes(e, admin)
 
 	v1 := e.Group("/v1")
 	v1.POST("/files", submit(a.createFile))
@@ -68,12 +63,7 @@ func (a *API) routes(e *gin.Engine) {
 	v1.DELETE("/responses/:id", submit(a.deleteResponse))
 	v1.POST("/responses/:id/cancel", submitAndRead(a.cancelResponse)) // one that has ended is answered whole
 
-	v1.POST("/tasks", submit(a.createTasks))
-	v1.GET("/tasks", read(a.listTasks))
-	v1.GET("/tasks/:id", read(a.getTask))
-	v1.DELETE("/tasks/:id", submit(a.deleteTask))
-	v1.POST("/tasks/:id/cancel", submit(a.cancelTask))
-	v1.GET("/tasks/:id/events", read(a.taskEvents))
+	a.taskRoutes(v1.Group("/tasks"), submit, read)
 
 	v1.GET("/queues", operate(a.listQueues))
 	v1.GET("/queues/:name", operate(a.getQueue))
@@ -82,6 +72,16 @@ func (a *API) routes(e *gin.Engine) {
 
 	v1.GET("/models", submitOrRead(a.listModels))
 	v1.GET("/models/*name", submitOrRead(a.getModel))
+}
+
+// taskRoutes are those of tasks.
+func (a *API) taskRoutes(tasks *gin.RouterGroup, submit, read func(handler) gin.HandlerFunc) {
+	tasks.POST("", submit(a.createTasks))
+	tasks.GET("", read(a.listTasks))
+	tasks.GET("/:id", read(a.getTask))
+	tasks.DELETE("/:id", submit(a.deleteTask))
+	tasks.POST("/:id/cancel", submit(a.cancelTask))
+	tasks.GET("/:id/events", read(a.taskEvents))
 }
 
 // handle makes a Gin handler of one that returns its error.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,12 +107,7 @@ func (v *vault) await(t *testing.T, path string, states ...string) {
 	t.Helper()
 	poll(t, path, func() bool {
 		status := gjson.GetBytes(v.ask(t, http.MethodGet, path, "").body, "status").Str
-		for _, s := range states {
-			if s == status {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(states, status)
 	})
 }
 
