@@ -111,7 +111,7 @@ func lowPort(tb testing.TB) string {
 	tb.Helper()
 	const first, count = 15_000, 15_000
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", first+rand.N(count))
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.N(count)) //nolint:gosec // a port, and no secret
 		l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", address)
 		if err != nil {
 			continue
@@ -166,9 +166,9 @@ func build(tb testing.TB, name string) string {
 	return once(tb, fmt.Sprintf("temporal-%s-%s", name, filepath.Base(module(tb))), func(dir string) string {
 		own := filepath.Join(dir, "go.mod")
 		for _, file := range []string{"go.mod", "go.sum"} {
-			data, err := os.ReadFile(filepath.Join(root(tb), file))
+			data, err := os.ReadFile(filepath.Join(root(tb), file)) //nolint:gosec // of the repository
 			require.NoError(tb, err)
-			require.NoError(tb, os.WriteFile(filepath.Join(dir, file), data, 0o600))
+			require.NoError(tb, os.WriteFile(filepath.Join(dir, file), data, 0o600)) //nolint:gosec // into a folder of our own
 		}
 		version := filepath.Base(module(tb))
 		_, version, _ = strings.Cut(version, "@")
