@@ -61,7 +61,7 @@ func TestEveryFieldCanComeFromTheEnvironment(t *testing.T) {
 			env[name] = "127.0.0.1:7"
 		case regexp.MustCompile(`INSECURE|ENABLED|VERSIONING`).MatchString(name):
 			env[name] = "true"
-		case regexp.MustCompile(`GRACE|DRAIN_FOR|TIMEOUT|SILENCE|RETENTION`).MatchString(name):
+		case regexp.MustCompile(`GRACE|DRAIN_FOR|TIMEOUT|SILENCE`).MatchString(name):
 			env[name] = "90s"
 		case regexp.MustCompile(`SAMPLE`).MatchString(name):
 			env[name] = "0.5"

@@ -17,7 +17,6 @@ type Config struct {
 	Outgoing   OutgoingEntry   `yaml:"outgoing" doc:"Which hosts calls to URLs of users may reach."`
 	Webhooks   WebhooksEntry   `yaml:"webhooks" doc:"How others hear of the end of batches and tasks."`
 	Encryption Encryption      `yaml:"encryption" doc:"Encryption at rest of the store, and of what Temporal keeps."`
-	Retention  Retention       `yaml:"retention" doc:"How long things are kept. 0s keeps them until they are deleted."`
 	Telemetry  Telemetry       `yaml:"telemetry" doc:"Metrics, health, logs and traces."`
 
 	origins map[string]origin
@@ -137,12 +136,6 @@ type EncryptionKey struct {
 	Key     Secret `yaml:"key" doc:"32 bytes in base64, as 'headrace key new --encryption' prints them."`
 	KeyEnv  string `yaml:"key_env" doc:"The environment variable that has the key."`
 	KeyFile string `yaml:"key_file" doc:"The file that has the key."`
-}
-
-// Retention is the section of how long things are kept.
-type Retention struct {
-	Results Duration `yaml:"results" doc:"Batches and tasks with their results, after their end."`
-	Files   Duration `yaml:"files" doc:"Uploaded files, after their upload."`
 }
 
 // Telemetry is the section of what operators see.
