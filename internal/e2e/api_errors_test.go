@@ -69,7 +69,7 @@ func TestWhatDoesNotExistIsNotFound(t *testing.T) {
 		{"route outside v1", "POST", "/files", "", refusal{status: 404, message: "Invalid URL (POST /files)"}},
 		{"route with a slash", "GET", "/v1/files/", "", refusal{status: 404, message: "Invalid URL (GET /v1/files/)"}},
 		{"method", "PUT", "/v1/files", "", refusal{status: 405, message: "Not allowed to PUT on /v1/files."}},
-		{"method on a batch", "DELETE", "/v1/batches/" + unknownBatch, "", refusal{status: 405, message: "Not allowed to DELETE"}},
+		{"method on a batch", "PUT", "/v1/batches/" + unknownBatch, "", refusal{status: 405, message: "Not allowed to PUT"}},
 	} {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
